@@ -1,0 +1,58 @@
+# Every command that anyone needs. `make help` lists them; CI calls nothing else.
+ARCH     := $(shell uname -m)
+TARGET   := $(ARCH)-unknown-linux-musl
+OUT      := $(or $(CARGO_TARGET_DIR),target)
+BIN      := $(OUT)/$(TARGET)/release/windlass
+PREFIX   ?= /usr/local
+# The packages whose tests run; the end-to-end stories join when each of them has been seen to pass.
+TESTED   := package(windlass-core) + package(windlass-dockerfile) + package(windlass-layer) + package(windlass-builder) + package(windlass-engines)
+PLUGINS  := harness-step drone-kaniko ecr docker-registry auto-tag buildah base-images
+# Every build selects the whole workspace: another selection has other features, and builds wasmtime once more.
+export CARGO_BUILD_TARGET   = $(TARGET)
+export WINDLASS_PLUGINS_DIR = $(abspath $(OUT)/plugins)
+
+.PHONY: help setup setup-build setup-test plugins build demo test lint fmt bench install clean
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: setup-build setup-test ## install everything that building, testing and the demo need
+
+setup-build:
+	@.ci/setup build
+
+setup-test:
+	@.ci/setup test
+
+plugins: setup-build ## build the first-party plugins as components, and compile them ahead of time
+	cargo build --profile plugin --target wasm32-unknown-unknown $(PLUGINS:%=-p windlass-%)
+	cargo build --release --workspace --bin windlass-precompile
+	$(OUT)/$(TARGET)/release/windlass-precompile $(WINDLASS_PLUGINS_DIR) $(foreach p,$(subst -,_,$(PLUGINS)),$(OUT)/wasm32-unknown-unknown/plugin/windlass_$(p).wasm)
+
+build: plugins ## build the static release binary
+	cargo build --release --workspace --bin windlass
+
+demo: build ## build and push the project's own image to a registry on this machine
+	@examples/demo $(BIN)
+
+test: build setup-test ## run the tests, against real servers on this machine
+	tests/conformance/check.py --bin $(BIN) --jobs 2
+	WINDLASS_BIN=$(abspath $(BIN)) cargo nextest run --release --workspace -E '$(TESTED)'
+
+lint: plugins ## formatting, clippy, dependency rules
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo check --release --target wasm32-unknown-unknown -p windlass-core -p windlass-dockerfile
+	.ci/check-dependencies
+
+fmt: ## format the code
+	cargo fmt --all
+
+bench: build setup-test ## measure against buildah in the same run; writes docs/benchmarks.md
+	tests/bench/run $(BIN)
+
+install: build ## put the binary at PREFIX/bin/windlass
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/windlass
+	strip $(DESTDIR)$(PREFIX)/bin/windlass
+
+clean: ## remove what was built
+	cargo clean

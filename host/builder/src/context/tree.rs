@@ -1,0 +1,127 @@
+//! What is known of a context, filled in as it is asked for.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use windlass_layer::Timestamp;
+
+use super::ContextError;
+use super::rules::Verdict;
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileState {
+    /// The inode's number.
+    pub inode: u64,
+    /// The device's number.
+    pub device: u64,
+    /// Bytes.
+    pub size: u64,
+    /// When the content was last modified.
+    pub modified: Timestamp,
+    /// When content or inode were last changed.
+    pub changed: Timestamp,
+}
+
+/// One object of a context.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) name: OsString,
+    pub(super) mode: u32,
+    pub(super) links: u32,
+    pub(super) state: FileState,
+    pub(super) kind: NodeKind,
+}
+
+/// What a node is. Sockets are left out of contexts, as they can be in no layer.
+#[derive(Debug)]
+pub enum NodeKind {
+    /// A directory.
+    Directory(Box<Directory>),
+    /// A regular file.
+    File,
+    /// A symbolic link and its text.
+    Symlink(PathBuf),
+    /// A named pipe.
+    Fifo,
+    /// A character device: major and minor number.
+    CharacterDevice(u32, u32),
+    /// A block device: major and minor number.
+    BlockDevice(u32, u32),
+}
+
+/// A directory, whose nodes are read when they are first asked for.
+#[derive(Debug)]
+pub struct Directory {
+    /// Relative to the context; empty for the context itself.
+    pub(super) path: PathBuf,
+    pub(super) verdict: Verdict,
+    pub(super) nodes: OnceLock<Result<Vec<Node>, ContextError>>,
+}
+
+impl Node {
+    /// The last part of its path.
+    #[must_use]
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// The permission bits with set-user-id, set-group-id and sticky.
+    #[must_use]
+    pub fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    /// How many names the file has.
+    #[must_use]
+    pub fn links(&self) -> u32 {
+        self.links
+    }
+
+    /// What tells this state of it from another.
+    #[must_use]
+    pub fn state(&self) -> &FileState {
+        &self.state
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> &NodeKind {
+        &self.kind
+    }
+
+    /// Itself when it is a directory.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Directory> {
+        match &self.kind {
+            NodeKind::Directory(directory) => Some(directory),
+            _ => None,
+        }
+    }
+}
+
+impl Directory {
+    pub(super) fn new(path: PathBuf, verdict: Verdict) -> Self {
+        Self { path, verdict, nodes: OnceLock::new() }
+    }
+
+    /// Relative to the context; empty for the context itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl From<&rustix::fs::Statx> for FileState {
+    fn from(stat: &rustix::fs::Statx) -> Self {
+        let time = |time: rustix::fs::StatxTimestamp| Timestamp { seconds: time.tv_sec, nanoseconds: time.tv_nsec };
+        Self {
+            inode: stat.stx_ino,
+            device: (u64::from(stat.stx_dev_major) << 32) | u64::from(stat.stx_dev_minor),
+            size: stat.stx_size,
+            modified: time(stat.stx_mtime),
+            changed: time(stat.stx_ctime),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What BuildKit 0.32 made of the cases in the conformance suite that are about COPY, ADD, WORKDIR and `.dockerignore`, with their RUN
+//! steps written as changes to the stage.
+
+mod archives;
+mod destinations;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use windlass_dockerfile::Instruction;
+use windlass_layer::{Content, Entry, EntryKind, Layer, Listing, Timestamp, View};
+
+use super::*;
+use crate::store::Store;
+
+const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+
+/// A stage that is built instruction by instruction.
+struct Build {
+    directory: tempfile::TempDir,
+    store: Store,
+    base: View,
+    view: View,
+    workdir: String,
+    stages: Vec<View>,
+    archives: usize,
+}
+
+impl Build {
+    fn on(base: View) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("context")).unwrap();
+        let store = Store::open(&directory.path().join("store")).unwrap();
+        let workdir = "/".to_owned();
+        Self { directory, store, view: base.clone(), base, workdir, stages: Vec::new(), archives: 0 }
+    }
+
+    /// On the suite's base image, with its usual context.
+    fn usual() -> Self {
+        let build = Self::on(base());
+        for (name, content) in
+            [("a.txt", "a\n"), ("b.txt", "b\n"), ("c.md", "c\n"), (".dot", "dot\n"), ("dir/x.txt", "x\n"), ("dir/.hidden", "h\n")]
+        {
+            build.file(name, content);
+        }
+        build.file("dir/sub/y.txt", "y\n");
+        build
+    }
+
+    fn context(&self) -> PathBuf {
+        self.directory.path().join("context")
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.context().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        for path in path.ancestors().skip(1).take_while(|path| path.starts_with(self.context())) {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.context().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// What a RUN would have changed.
+    fn changed(&mut self, entries: Listing) {
+        self.view = self.view.with(Layer::listing(entries));
+    }
+
+    /// Ends this stage and begins one on `base` whose `--from=N` is one of those before.
+    fn next_stage(&mut self, base: View) {
+        self.stages.push(std::mem::replace(&mut self.view, base.clone()));
+        self.base = base;
+    }
+
+    fn step(&mut self, text: &str) -> Result<Copied, CopyError> {
+        let dockerfile = format!("FROM scratch\n{text}\n");
+        let parsed = windlass_dockerfile::parse::parse(dockerfile.as_bytes(), "Dockerfile").unwrap();
+        let instruction = parsed.stages[0].statements[0].expand(&windlass_dockerfile::expand::Empty).unwrap();
+        let stage = Stage { view: Some(&self.view), workdir: &self.workdir, created: NOW };
+        let (request, from) = match &instruction {
+            Instruction::Copy(copy) => (Request::copy(copy)?, copy.from.clone()),
+            Instruction::Add(add) => (Request::add(add)?, None),
+            Instruction::Workdir(path) => {
+                let copied = workdir(&stage, path, None)?;
+                self.workdir = path.clone();
+                self.changed(copied.listing.clone());
+                return Ok(copied);
+            }
+            other => panic!("{other:?}"),
+        };
+        let context = Context::open(&self.context(), Some(&self.context().join("Dockerfile")))?;
+        let source = match &from {
+            Some(number) => Source::View(&self.stages[number.parse::<usize>().unwrap()]),
+            None => Source::Context(&context),
+        };
+        let memory = self.store.digest_memory(context.path());
+        let selection = select(Arc::new(request), source, &memory)?;
+        self.archives += 1;
+        let staging = self.directory.path().join(format!("staging-{}", self.archives));
+        fs::create_dir(&staging).unwrap();
+        let copied = selection.apply(&stage, &staging)?;
+        if from.is_none() {
+            selection.verify(&context)?;
+        }
+        self.changed(copied.listing.clone());
+        Ok(copied)
+    }
+
+    fn steps<const N: usize>(mut self, texts: [&str; N]) -> Self {
+        for text in texts {
+            self.step(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+        self
+    }
+
+    /// The stage must be the base but for these lines: `path kind mode uid:gid content`.
+    #[track_caller]
+    fn is<const N: usize>(self, expected: [&str; N]) {
+        let base = lines(&self.base);
+        let mut actual = lines(&self.view);
+        actual.retain(|path, line| base.get(path) != Some(line));
+        let actual: Vec<String> = actual.into_iter().map(|(path, line)| format!("{path} {line}")).collect();
+        assert_eq!(actual, expected);
+    }
+}
+
+#[track_caller]
+fn refuse(build: &mut Build, text: &str) -> String {
+    let error = build.step(text).unwrap_err();
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(error) = source {
+        message = format!("{message}: {error}");
+        source = error.source();
+    }
+    message
+}
+
+fn lines(view: &View) -> BTreeMap<String, String> {
+    let mut lines = BTreeMap::new();
+    for entry in view.walk(Path::new("")).unwrap() {
+        let what = match &entry.kind {
+            EntryKind::Directory { .. } => "dir".to_owned(),
+            EntryKind::File { .. } => {
+                let content = view.read_file(&entry.path, 1 << 20).unwrap().unwrap();
+                format!("file {:?}", String::from_utf8_lossy(&content))
+            }
+            EntryKind::Symlink { target } => format!("link {}", target.display()),
+            EntryKind::HardLink { target } => format!("same as /{}", target.display()),
+            EntryKind::Fifo => "fifo".to_owned(),
+            other => format!("{other:?}"),
+        };
+        let line = format!("{:o} {}:{} {what}", entry.mode, entry.uid, entry.gid);
+        lines.insert(format!("/{}", entry.path.display()), line);
+    }
+    lines
+}
+
+fn at(path: &str, kind: EntryKind, mode: u32, uid: u32, gid: u32) -> Entry {
+    Entry { path: path.into(), kind, mode, uid, gid, modified: Timestamp::default(), xattrs: Vec::new() }
+}
+
+fn directory(path: &str) -> Entry {
+    at(path, EntryKind::Directory { opaque: false }, 0o755, 0, 0)
+}
+
+fn inline(path: &str, content: &str) -> Entry {
+    let kind = EntryKind::File { size: content.len() as u64, content: Content::Inline(content.as_bytes().into()) };
+    at(path, kind, 0o644, 0, 0)
+}
+
+fn link(path: &str, target: &str) -> Entry {
+    at(path, EntryKind::Symlink { target: target.into() }, 0o777, 0, 0)
+}
+
+fn base() -> View {
+    let directories = ["etc", "etc/conf.d", "home", "lib", "opt", "run", "srv", "tmp", "usr", "var"];
+    let mut entries: Listing = directories.into_iter().map(directory).collect();
+    entries.push(at("home/app", EntryKind::Directory { opaque: false }, 0o750, 1000, 1000));
+    entries.extend([link("var/run", "/run"), link("lib64", "lib"), link("usr/lib", "../lib")]);
+    entries.push(inline("etc/conf.d/a.conf", "a=1\n"));
+    entries.push(inline("etc/conf.d/b.conf", "b=2\n"));
+    let passwd = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\nbuilder:x:1001:2000::/:/bin/sh\n";
+    entries.push(inline("etc/passwd", passwd));
+    entries.push(inline("etc/group", "root:x:0:\napp:x:1000:\ntools:x:2000:builder\n"));
+    View::new(vec![Layer::listing(entries)])
+}

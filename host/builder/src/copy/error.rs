@@ -1,0 +1,140 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::context::ContextError;
+
+/// Why COPY, ADD or WORKDIR cannot be done. Paths are absolute, as seen in the image, stage or context.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// A source is not there.
+    #[error("source `{source_path}` not found in {place}: {}", missing(path, target))]
+    NotFound {
+        /// As the instruction names it.
+        source_path: String,
+        /// Where it was looked for, in words.
+        place: &'static str,
+        /// The path that is missing, or a link.
+        path: PathBuf,
+        /// What the links on the path lead to, which is missing; the path itself when there are none.
+        target: PathBuf,
+    },
+    /// A source is a URL or a git repository.
+    #[error("ADD of the remote source `{url}` is not supported yet: download it in a RUN, or put it into the context")]
+    Remote {
+        /// As the instruction names it.
+        url: String,
+    },
+    /// COPY takes no URLs.
+    #[error("the source `{url}` of COPY is a URL: use ADD")]
+    RemoteCopy {
+        /// As the instruction names it.
+        url: String,
+    },
+    /// A pattern among the sources or of `--exclude` is malformed.
+    #[error("malformed pattern: {0}")]
+    Pattern(windlass_dockerfile::glob::PatternError),
+    /// A part of a path is there and is no directory.
+    #[error("`{}` is not a directory, so nothing can be put below it", path.display())]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A directory is to be merged into something else.
+    #[error("cannot copy the directory `{source_path}` over `{}`, which is not a directory", path.display())]
+    DirectoryOverFile {
+        /// As the instruction names it.
+        source_path: String,
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// A file is to take a directory's place.
+    #[error("cannot replace the directory `{}` with the file `{source_path}`", path.display())]
+    FileOverDirectory {
+        /// As the instruction names it.
+        source_path: String,
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// Symbolic links that lead to each other.
+    #[error("too many symbolic links on the way to `{}`", path.display())]
+    TooManyLinks {
+        /// Where the way began.
+        path: PathBuf,
+    },
+    /// `--chmod` is no mode.
+    #[error("invalid --chmod")]
+    Mode(#[source] windlass_dockerfile::file_mode::FileModeError),
+    /// `--chown` or USER is no owner.
+    #[error("invalid owner `{owner}`: expected `user[:group]`, names or numbers up to 2147483647")]
+    Owner {
+        /// As written.
+        owner: String,
+    },
+    /// `--chown` has a name where there is no passwd file to look it up in.
+    #[error("cannot look up the owner `{owner}`: {reason}; give numbers instead of names")]
+    OwnerByName {
+        /// As written.
+        owner: String,
+        /// Why there is none.
+        reason: &'static str,
+    },
+    /// A user or group that a process is to run as is not in the image.
+    #[error("there is no {what} `{name}` in the image, which `{owner}` names; add it in an earlier RUN, or give a number")]
+    UnknownAccount {
+        /// `user` or `group`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// As written.
+        owner: String,
+    },
+    /// The content of a file is needed, but its layer has not been unpacked.
+    #[error("the content of `{}` is needed, but its layer is not unpacked", path.display())]
+    NotUnpacked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of a stage or image cannot be read.
+    #[error("cannot read `{}` of {place}", path.display())]
+    Read {
+        /// Whose file it is, in words.
+        place: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The context cannot be read.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// A layer's content cannot be read.
+    #[error("cannot read the layers below")]
+    View(#[from] windlass_layer::ViewError),
+    /// An archive cannot be unpacked.
+    #[error("cannot unpack the archive `{source_path}`")]
+    Archive {
+        /// As the instruction names it.
+        source_path: String,
+        /// The reason.
+        source: windlass_layer::ArchiveError,
+    },
+}
+
+impl From<windlass_dockerfile::glob::PatternError> for CopyError {
+    fn from(error: windlass_dockerfile::glob::PatternError) -> Self {
+        Self::Pattern(error)
+    }
+}
+
+fn missing(path: &Path, target: &Path) -> String {
+    if path == target {
+        format!("`{}` does not exist", path.display())
+    } else {
+        format!("`{}` leads to `{}`, which does not exist", path.display(), target.display())
+    }
+}
+
+/// The absolute form of a path below the root.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    Path::new("/").join(path)
+}

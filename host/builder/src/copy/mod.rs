@@ -1,0 +1,143 @@
+//! What COPY, ADD and WORKDIR make, as listings of layers.
+//!
+//! The semantics are those of BuildKit's file operations, to the point: users' Dockerfiles were written against them.
+//! [`select`] finds the sources and digests them, which is all that a cache key needs; [`Selection::apply`] then
+//! computes the layer on top of a stage. Nothing is written but the contents of archives.
+
+mod account;
+mod digest;
+mod error;
+mod item;
+mod owner;
+mod pattern;
+mod place;
+mod request;
+mod resolve;
+mod select;
+mod source;
+mod target;
+mod unpack;
+mod workdir;
+
+#[cfg(test)]
+mod conformance;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use windlass_core::Finding;
+use windlass_layer::{Listing, Timestamp, View};
+
+pub use account::{Account, account};
+pub use error::CopyError;
+pub use request::Request;
+pub use select::select;
+pub use source::Source;
+pub use workdir::workdir;
+
+use crate::context::{Context, ContextError, Pending};
+use crate::store::KeyBuilder;
+use item::{ItemKind, Pick};
+use place::{Attributes, Destination, place};
+use target::Target;
+
+/// The sources of an instruction, found and digested.
+#[derive(Debug)]
+pub struct Selection {
+    request: Arc<Request>,
+    picks: Vec<Pick>,
+    digest: [u8; 32],
+}
+
+/// Where a layer goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage<'a> {
+    /// The files of the stage so far; `None` for one on `scratch` that has none yet.
+    pub view: Option<&'a View>,
+    /// The stage's working directory, `/` when it has none.
+    pub workdir: &'a str,
+    /// The time of directories and heredoc files, which have none of their own.
+    pub created: Timestamp,
+}
+
+/// What an instruction makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The layer.
+    pub listing: Listing,
+    /// What the user should know.
+    pub warnings: Vec<Finding>,
+}
+
+impl Selection {
+    /// The digest of the selected inputs: names relative to their sources, kinds, modes, owners, link targets and contents.
+    /// Times are no part of it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// Adds what the outcome depends on, but for the stage, to the key of the step.
+    #[must_use]
+    pub fn key(&self, builder: KeyBuilder, workdir: &str) -> KeyBuilder {
+        self.request.key(builder, workdir).field("inputs", self.digest)
+    }
+
+    /// Whether the layer is computed without a look at what is below it.
+    #[must_use]
+    pub fn stands_alone(&self) -> bool {
+        self.request.stands_alone()
+    }
+
+    /// The layer that the instruction makes. Archives are unpacked into `staging`, an existing empty directory, which must
+    /// stay until the layer has been written.
+    ///
+    /// # Errors
+    /// When the destination cannot take what is copied, an owner is unknown, or an archive cannot be unpacked.
+    pub fn apply(&self, stage: &Stage<'_>, staging: &Path) -> Result<Copied, CopyError> {
+        let lower = if self.request.stands_alone() { None } else { stage.view };
+        let mut warnings = Vec::new();
+        let owner = self.request.owner.as_deref().map(|text| owner::resolve(text, lower, &mut warnings)).transpose()?;
+        let attributes = Attributes { owner, mode: self.request.mode.clone(), created: stage.created };
+        let destination = destination(&self.request.destination, stage.workdir);
+        let mut target = Target::new(lower);
+        let mut archives = unpack::Staging::new(staging);
+        for pick in &self.picks {
+            if !(self.request.unpacks && unpack::unpack(&mut target, pick, &destination, &attributes, &mut archives)?) {
+                place(&mut target, pick, &destination, &attributes)?;
+            }
+        }
+        for pick in self.request.inline_picks(stage.created) {
+            place(&mut target, &pick, &destination, &attributes)?;
+        }
+        Ok(Copied { listing: target.into_listing(), warnings })
+    }
+
+    /// Makes sure that no file of `context` has changed since it was selected. To be called when the layer has been
+    /// written and before it is recorded: else the cache could hold a layer that is not what its key says.
+    ///
+    /// # Errors
+    /// When one has.
+    pub fn verify(&self, context: &Context) -> Result<(), ContextError> {
+        let origins = self.picks.iter().flat_map(|pick| &pick.items).filter_map(|item| match &item.kind {
+            ItemKind::File(file) if item.included => file.origin.as_ref(),
+            _ => None,
+        });
+        let files: Vec<Pending<'_>> = origins.map(|origin| Pending { path: &origin.path, state: origin.state }).collect();
+        context.verify(&files)
+    }
+
+    /// How many objects are selected.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.picks.iter().map(|pick| pick.items.iter().filter(|item| item.included).count()).sum()
+    }
+}
+
+/// The place that an instruction names: below the working directory unless it is absolute. A slash, or a slash and a dot,
+/// at its end makes it a directory, and so do the empty path and the dot.
+fn destination(text: &str, workdir: &str) -> Destination {
+    let is_directory = text.is_empty() || text == "." || text.ends_with('/') || text.ends_with("/.");
+    let path: PathBuf = resolve::clean(&Path::new("/").join(workdir).join(text));
+    Destination { path, is_directory }
+}

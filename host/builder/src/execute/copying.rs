@@ -1,0 +1,126 @@
+//! COPY, ADD and WORKDIR.
+
+use std::sync::Arc;
+
+use windlass_layer::View;
+
+use super::error::{BuildError, Problem};
+use super::files::Files;
+use super::layer::{BuildLayer, view_of};
+use super::session::{Made, Session};
+use super::stage::{Effect, StageState};
+use crate::copy::{self, Copied, Request, Selection, Stage};
+use crate::store::{KeyBuilder, StepKey, StepRecord, TemporaryDirectory};
+
+/// What a copy depends on, found out as far as it takes to look into the cache.
+pub(crate) struct Prepared {
+    selection: Arc<Selection>,
+    files: Files,
+    /// The key by content, which the steps above build on.
+    pub(crate) key: StepKey,
+    /// The key by the stage that is copied from: cheaper, because nothing has to be read.
+    pub(crate) shortcut: Option<StepKey>,
+}
+
+/// The key of a copy from another stage, as far as it is known without a look into the files.
+pub(crate) fn shortcut(request: &Request, files: &Files, state: &StageState) -> Option<StepKey> {
+    let from = files.stage_key()?;
+    let builder = KeyBuilder::new("copy-stage").field("below", state.key.as_bytes()).field("from", from.as_bytes());
+    Some(request.key(builder, &state.image.config.working_dir).finish())
+}
+
+/// Selects and digests the sources.
+pub(crate) async fn prepare(
+    session: &Arc<Session>,
+    request: Request,
+    files: Files,
+    state: &StageState,
+    shortcut: Option<StepKey>,
+) -> Result<Prepared, Arc<BuildError>> {
+    let source = files.opened(session).await?;
+    let builder = KeyBuilder::new("copy").field("below", state.key.as_bytes());
+    let workdir = state.image.config.working_dir.clone();
+    let worker = Arc::clone(session);
+    session
+        .blocking(move || {
+            let memory = files.memory(&worker.store);
+            let request = Arc::new(request);
+            let selection = copy::select(request, source.source(), &memory).map_err(unplaced)?;
+            // What was found out about files is worth keeping, but no build fails for it.
+            let _ = worker.store.save_digests(&memory);
+            let key = selection.key(builder, &workdir).finish();
+            Ok(Prepared { selection: Arc::new(selection), files, key, shortcut })
+        })
+        .await
+}
+
+/// Makes the layer.
+pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: Prepared) -> Result<Effect, Arc<BuildError>> {
+    let below = state.layers.clone();
+    let view = if prepared.selection.stands_alone() { View::empty() } else { view_of(&below, session).await? };
+    let workdir = state.image.config.working_dir.clone();
+    let staging = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
+    let created = session.now();
+    let time = session.timestamp();
+    let Prepared { selection, files, key, shortcut } = prepared;
+    let (chosen, worker) = (Arc::clone(&selection), Arc::clone(session));
+    let (copied, staging) = session
+        .blocking(move || {
+            let stage = Stage { view: Some(&view), workdir: &workdir, created: time };
+            let copied = chosen.apply(&stage, staging.path()).map_err(unplaced)?;
+            Ok((copied, staging))
+        })
+        .await?;
+    let verify = move || {
+        // Archives were unpacked into the staging directory, which has been read now.
+        drop::<TemporaryDirectory>(staging);
+        files.verify(&selection).map_err(Problem::from_error)
+    };
+    let keys = std::iter::once(key.clone()).chain(shortcut).collect();
+    finish(&worker, below, copied, key, keys, created, Box::new(verify))
+}
+
+/// The key of a WORKDIR.
+pub(crate) fn workdir_key(state: &StageState, path: &str) -> StepKey {
+    KeyBuilder::new("workdir").field("below", state.key.as_bytes()).field("path", path).finish()
+}
+
+/// The layer that a WORKDIR makes, if any.
+pub(crate) async fn workdir(
+    session: &Arc<Session>,
+    state: &StageState,
+    path: &str,
+    key: StepKey,
+) -> Result<Effect, Arc<BuildError>> {
+    let below = state.layers.clone();
+    let view = view_of(&below, session).await?;
+    let (created, time) = (session.now(), session.timestamp());
+    let copied = copy::workdir(&Stage { view: Some(&view), workdir: "/", created: time }, path, Some(&state.image.config.user))
+        .map_err(unplaced)?;
+    finish(session, below, copied, key.clone(), vec![key], created, Box::new(|| Ok(())))
+}
+
+fn finish(
+    session: &Arc<Session>,
+    below: Vec<Arc<BuildLayer>>,
+    copied: Copied,
+    key: StepKey,
+    keys: Vec<StepKey>,
+    created: String,
+    verify: Box<dyn FnOnce() -> Result<(), Problem> + Send>,
+) -> Result<Effect, Arc<BuildError>> {
+    copied.warnings.into_iter().for_each(|warning| session.events.notice(warning));
+    if copied.listing.is_empty() {
+        session.record(&keys, &StepRecord { layer: None, created: created.clone(), continues: None })?;
+        return Ok(Effect { layer: None, key, created });
+    }
+    let id = session.snapshot_id(&key);
+    let entries = Arc::new(copied.listing);
+    let blob = session.write_layer(Made { entries: Arc::clone(&entries), keys, created: created.clone(), verify });
+    let layer = BuildLayer::listed(id, blob, entries, below);
+    Ok(Effect { layer: Some(layer), key, created })
+}
+
+fn unplaced(error: copy::CopyError) -> Arc<BuildError> {
+    Arc::new(BuildError::Unplaced(Problem::from_error(error)))
+}

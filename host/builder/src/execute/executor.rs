@@ -1,0 +1,254 @@
+//! The walk over the graph: bases first, then every needed stage, side by side where they do not depend on each other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join_all};
+use tokio::sync::OnceCell;
+use windlass_core::{Finding, Place, Platform};
+use windlass_dockerfile::graph::{self, BuildGraph, Origin, Stage};
+use windlass_dockerfile::scope::DEFAULT_PATH;
+use windlass_registry::image::ImageConfig;
+
+use super::base::{self, BaseImage};
+use super::error::{BuildError, Problem};
+use super::files::Files;
+use super::metadata;
+use super::request::NamedContext;
+use super::session::Session;
+use super::stage::{StageState, Walk};
+use crate::context::Context;
+
+/// A build at work.
+pub(crate) struct Executor {
+    session: Arc<Session>,
+    graph: BuildGraph,
+    images: BTreeMap<(String, Platform), BaseImage>,
+    context: OnceCell<Arc<Context>>,
+    named: BTreeMap<String, OnceCell<Arc<Context>>>,
+    stages: Vec<OnceCell<Arc<StageState>>>,
+}
+
+impl Executor {
+    /// Reads the graph of the Dockerfile and resolves every image that the target needs.
+    pub(crate) async fn prepare(session: Arc<Session>) -> Result<Self, Arc<BuildError>> {
+        let request = &session.request;
+        let asked = graph::Request {
+            target: request.target.clone(),
+            build_arguments: request.arguments.iter().map(|(name, value)| (name.clone(), value.value().to_owned())).collect(),
+            contexts: request.named_contexts.keys().cloned().collect(),
+            build_platform: Platform::host(),
+            target_platform: request.platform.clone(),
+        };
+        let graph = graph::build(&request.dockerfile, &asked).map_err(dockerfile)?;
+        let named = request.named_contexts.keys().map(|name| (name.clone(), OnceCell::new())).collect();
+        let stages = graph.stages().iter().map(|_| OnceCell::new()).collect();
+        let mut executor = Self { session, graph, images: BTreeMap::new(), context: OnceCell::new(), named, stages };
+        executor.resolve_images().await?;
+        executor.tell_unused_arguments();
+        Ok(executor)
+    }
+
+    /// Resolves images until no trigger of one asks for another.
+    async fn resolve_images(&mut self) -> Result<(), Arc<BuildError>> {
+        loop {
+            let missing: Vec<_> = self.wanted_images().into_iter().filter(|(key, _)| !self.images.contains_key(key)).collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let session = &self.session;
+            let found =
+                try_join_all(missing.iter().map(|((text, platform), place)| base::resolve(session, text, platform, place)))
+                    .await?;
+            let keys: Vec<_> = missing.into_iter().map(|(key, _)| key).collect();
+            for (key, image) in keys.iter().cloned().zip(found) {
+                self.images.insert(key, image);
+            }
+            self.add_triggers(&keys)?;
+        }
+    }
+
+    /// Every image that a needed stage begins with or takes files from, with the place that names it.
+    fn wanted_images(&self) -> BTreeMap<(String, Platform), Place> {
+        let mut wanted = BTreeMap::new();
+        for &index in self.graph.needed() {
+            let stage = &self.graph.stages()[index];
+            let sources =
+                stage.steps.iter().flat_map(|step| step.sources.iter().flatten().map(|origin| (origin, &step.statement.place)));
+            for (origin, place) in std::iter::once((&stage.base, &stage.statement.place)).chain(sources) {
+                if let Some(text) = self.image_text(origin) {
+                    wanted.entry((text, self.platform(stage))).or_insert_with(|| place.clone());
+                }
+            }
+        }
+        wanted
+    }
+
+    fn add_triggers(&mut self, new: &[(String, Platform)]) -> Result<(), Arc<BuildError>> {
+        let based: Vec<(usize, Vec<String>)> = (self.graph.needed().iter())
+            .map(|&index| &self.graph.stages()[index])
+            .filter_map(|stage| {
+                let key = (self.image_text(&stage.base)?, self.platform(stage));
+                let triggers = &self.images.get(&key)?.config.config.on_build;
+                (new.contains(&key) && !triggers.is_empty()).then(|| (stage.index, triggers.clone()))
+            })
+            .collect();
+        for (stage, triggers) in based {
+            self.graph.add_image_triggers(stage, &triggers).map_err(dockerfile)?;
+        }
+        Ok(())
+    }
+
+    fn image_text(&self, origin: &Origin) -> Option<String> {
+        match origin {
+            Origin::Image(text) => Some(text.clone()),
+            Origin::Context(name) => match self.session.request.named_contexts.get(name)? {
+                NamedContext::Image(reference) => Some(reference.to_string()),
+                NamedContext::Directory(_) => None,
+            },
+            Origin::Stage(_) | Origin::Scratch => None,
+        }
+    }
+
+    /// The platform that a stage is built for.
+    fn platform(&self, stage: &Stage) -> Platform {
+        stage.platform.clone().unwrap_or_else(|| self.session.request.platform.clone())
+    }
+
+    fn tell_unused_arguments(&self) {
+        for name in self.graph.unused_build_arguments() {
+            let finding =
+                Finding::warn("build/unused-argument", format!("build argument `{name}` was given, but no ARG takes it"));
+            self.session
+                .events
+                .notice(finding.about(name).help("declare it with ARG in the stage that uses it, or leave it out"));
+        }
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// The images that were resolved.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &BaseImage> {
+        self.images.values()
+    }
+
+    /// Builds the target, and every stage that it needs.
+    pub(crate) async fn run(&self) -> Result<Arc<StageState>, Arc<BuildError>> {
+        try_join_all(self.graph.needed().iter().map(|&index| self.stage(index))).await?;
+        self.stage(self.graph.target()).await
+    }
+
+    /// What is needed of the stages, in the order of the Dockerfile.
+    pub(crate) fn finished(&self) -> impl Iterator<Item = &Arc<StageState>> {
+        self.stages.iter().filter_map(OnceCell::get)
+    }
+
+    /// A stage, built by whoever asks for it first.
+    pub(crate) fn stage(&self, index: usize) -> BoxFuture<'_, Result<Arc<StageState>, Arc<BuildError>>> {
+        async move {
+            let stage = &self.graph.stages()[index];
+            let built = self.stages[index].get_or_try_init(|| async {
+                let base = self.begin(stage).await?;
+                Ok::<_, Arc<BuildError>>(Arc::new(Walk::through(self, stage, base).await?))
+            });
+            built.await.cloned()
+        }
+        .boxed()
+    }
+
+    /// The state that a stage begins with.
+    async fn begin(&self, stage: &Stage) -> Result<StageState, Arc<BuildError>> {
+        if let Origin::Stage(index) = stage.base {
+            let parent = self.stage(index).await?;
+            let mut state = StageState { own_command: false, steps: Vec::new(), ..(*parent).clone() };
+            state.image.config.on_build.clear();
+            return Ok(state);
+        }
+        let Some(text) = self.image_text(&stage.base) else { return self.begin_empty(stage) };
+        let image = self.image(&text, stage)?;
+        let mut config = image.config.clone();
+        config.config.on_build.clear();
+        if !config.config.env.iter().any(|entry| entry.starts_with("PATH=")) {
+            metadata::set_variable(&mut config.config.env, "PATH", DEFAULT_PATH);
+        }
+        let created = config.created.clone();
+        let scope = self.graph.scope(config.config.env.iter().map(String::as_str));
+        let layers = image.layers.clone();
+        Ok(StageState { layers, key: image.key.clone(), image: config, scope, own_command: false, created, steps: Vec::new() })
+    }
+
+    fn begin_empty(&self, stage: &Stage) -> Result<StageState, Arc<BuildError>> {
+        if let Origin::Context(name) = &stage.base {
+            let problem = Problem::new(format!("the named context `{name}` is a directory, and a stage cannot begin with one"));
+            return Err(Arc::new(BuildError::At {
+                instruction: "FROM".to_owned(),
+                place: stage.statement.place.clone(),
+                source: Arc::new(BuildError::Unplaced(problem.help("give an image, as docker-image://…"))),
+            }));
+        }
+        let platform = self.platform(stage);
+        let mut config = ImageConfig {
+            architecture: platform.architecture().to_owned(),
+            variant: platform.variant().map(str::to_owned),
+            os: platform.os().to_owned(),
+            ..ImageConfig::default()
+        };
+        config.config.working_dir = "/".to_owned();
+        metadata::set_variable(&mut config.config.env, "PATH", DEFAULT_PATH);
+        let Files::Layers { key, layers } = Files::nothing() else { unreachable!("nothing is no context") };
+        let scope = self.graph.scope([]);
+        Ok(StageState { layers, key, image: config, scope, own_command: false, created: None, steps: Vec::new() })
+    }
+
+    fn image(&self, text: &str, stage: &Stage) -> Result<&BaseImage, Arc<BuildError>> {
+        let key = (text.to_owned(), self.platform(stage));
+        self.images.get(&key).ok_or_else(|| Arc::new(BuildError::Internal(format!("image {text} was not resolved"))))
+    }
+
+    /// The files that a `--from` of `stage` means.
+    pub(crate) async fn files(&self, origin: &Origin, stage: &Stage) -> Result<Files, Arc<BuildError>> {
+        if let Some(text) = self.image_text(origin) {
+            let image = self.image(&text, stage)?;
+            return Ok(Files::Layers { layers: image.layers.clone(), key: image.key.clone() });
+        }
+        match origin {
+            Origin::Stage(index) => {
+                let state = self.stage(*index).await?;
+                Ok(Files::Layers { layers: state.layers.clone(), key: state.key.clone() })
+            }
+            Origin::Context(name) => self.named_context(name).await,
+            Origin::Image(_) | Origin::Scratch => Ok(Files::nothing()),
+        }
+    }
+
+    /// The build context, opened when it is first needed.
+    pub(crate) async fn context(&self) -> Result<Arc<Context>, Arc<BuildError>> {
+        let request = &self.session.request;
+        let opened = self.context.get_or_try_init(|| async {
+            let (directory, dockerfile) = (request.context.clone(), request.dockerfile_path.clone());
+            self.session.blocking(move || Context::open(&directory, Some(&dockerfile)).map(Arc::new).map_err(unreadable)).await
+        });
+        opened.await.cloned()
+    }
+
+    async fn named_context(&self, name: &str) -> Result<Files, Arc<BuildError>> {
+        let known = self.named.get(name).zip(self.session.request.named_contexts.get(name));
+        let Some((cell, NamedContext::Directory(directory))) = known else { return Ok(Files::nothing()) };
+        let opened = cell.get_or_try_init(|| async {
+            let directory = directory.clone();
+            self.session.blocking(move || Context::open(&directory, None).map(Arc::new).map_err(unreadable)).await
+        });
+        Ok(Files::Context(opened.await?.clone()))
+    }
+}
+
+fn dockerfile(findings: Vec<Finding>) -> Arc<BuildError> {
+    Arc::new(BuildError::Dockerfile(findings))
+}
+
+fn unreadable(error: crate::context::ContextError) -> Arc<BuildError> {
+    Arc::new(BuildError::Context(Problem::from_error(error)))
+}

@@ -1,0 +1,194 @@
+//! A layer of a stage, in as many forms as someone has asked for: its blob, a form that can be looked into, a directory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, Shared};
+use futures_util::{FutureExt, future};
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+use windlass_core::{Digest, Repository};
+use windlass_layer::{Layer, Listing, Snapshot, SnapshotError, UnpackError, UnpackOptions, View};
+use windlass_registry::image::Descriptor;
+
+use super::error::{BuildError, Problem};
+use super::session::Session;
+use crate::store::{SnapshotId, StepLayer};
+
+/// A blob that is known, or being written while the build goes on.
+pub(crate) type BlobFuture = Shared<BoxFuture<'static, Result<Arc<StepLayer>, Arc<BuildError>>>>;
+
+/// A layer; clones of the `Arc` share its forms.
+pub(crate) struct BuildLayer {
+    snapshot: SnapshotId,
+    blob: BlobFuture,
+    /// The repository that the blob can be fetched from, for a layer of a base image.
+    origin: Option<Repository>,
+    /// What a step has listed, for a layer that is not a directory yet.
+    entries: Option<Arc<Listing>>,
+    /// What is below it, which a directory may have to look into while it is made.
+    below: Vec<Arc<BuildLayer>>,
+    form: OnceCell<Layer>,
+    directory: OnceCell<Snapshot>,
+}
+
+impl BuildLayer {
+    /// A layer of a base image, or one that the cache has: its blob is known.
+    pub(crate) fn known(snapshot: SnapshotId, blob: StepLayer, origin: Option<Repository>, below: Vec<Arc<Self>>) -> Arc<Self> {
+        let blob = future::ready(Ok(Arc::new(blob))).boxed().shared();
+        Arc::new(Self { snapshot, blob, origin, entries: None, below, form: OnceCell::new(), directory: OnceCell::new() })
+    }
+
+    /// A layer that a step has just listed; `blob` is on its way.
+    pub(crate) fn listed(snapshot: SnapshotId, blob: BlobFuture, entries: Arc<Listing>, below: Vec<Arc<Self>>) -> Arc<Self> {
+        let form = OnceCell::new_with(Some(Layer::listing((*entries).clone())));
+        Arc::new(Self { snapshot, blob, origin: None, entries: Some(entries), below, form, directory: OnceCell::new() })
+    }
+
+    /// A layer that a RUN has left in a directory; `blob` is on its way.
+    pub(crate) fn left(
+        id: SnapshotId,
+        blob: BlobFuture,
+        snapshot: Snapshot,
+        below: Vec<Arc<Self>>,
+    ) -> Result<Arc<Self>, BuildError> {
+        let form = OnceCell::new_with(Some(Layer::directory(&snapshot).map_err(failed)?));
+        let directory = OnceCell::new_with(Some(snapshot));
+        Ok(Arc::new(Self { snapshot: id, blob, origin: None, entries: None, below, form, directory }))
+    }
+
+    /// The blob, when it has been written.
+    pub(crate) async fn blob(&self) -> Result<Arc<StepLayer>, Arc<BuildError>> {
+        self.blob.clone().await
+    }
+
+    /// The repository that the blob can be fetched from, when it may not be in the store.
+    pub(crate) fn origin(&self) -> Option<&Repository> {
+        self.origin.as_ref()
+    }
+
+    /// A form that can be looked into.
+    pub(crate) async fn form(&self, session: &Arc<Session>) -> Result<Layer, Arc<BuildError>> {
+        let form = self.form.get_or_try_init(|| async {
+            let snapshot = self.unpacked(session).await?;
+            Layer::directory(&snapshot).map_err(|error| Arc::new(failed(error)))
+        });
+        form.await.cloned()
+    }
+
+    /// The directory that an overlay takes.
+    pub(crate) async fn directory(&self, session: &Arc<Session>) -> Result<PathBuf, Arc<BuildError>> {
+        let snapshot = self.directory.get_or_try_init(|| async {
+            match self.form.get() {
+                Some(form) => match form.snapshot() {
+                    Some(snapshot) => Ok(snapshot.clone()),
+                    None => self.materialised(session).await,
+                },
+                None => self.unpacked(session).await,
+            }
+        });
+        Ok(snapshot.await?.files())
+    }
+
+    /// Writes a listing as a directory.
+    async fn materialised(&self, session: &Arc<Session>) -> Result<Snapshot, Arc<BuildError>> {
+        let below = view_of(&self.below, session).await?;
+        let Some(entries) = self.entries.clone() else {
+            return Err(Arc::new(BuildError::Internal("a layer has no entries".to_owned())));
+        };
+        let (id, store, format) = (self.snapshot.clone(), session.clone(), session.format);
+        session
+            .blocking(move || {
+                let made = store.store.create_snapshot(&id, |root| {
+                    let snapshot = Snapshot::create(root, format).map_err(Problem::from_error)?;
+                    windlass_layer::materialise(&entries, &snapshot, Some(&below)).map_err(Problem::from_error)
+                });
+                Ok(Snapshot::open(made.map_err(failed)?, format))
+            })
+            .await
+    }
+
+    /// The directory of a layer whose blob is known, fetched and unpacked when it has to be.
+    fn unpacked<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, Result<Snapshot, Arc<BuildError>>> {
+        async move {
+            if let Some(snapshot) = session.store.snapshot(&self.snapshot) {
+                return Ok(Snapshot::open(snapshot, session.format));
+            }
+            let blob = self.blob().await?;
+            if let Some(origin) = &self.origin {
+                let descriptor = Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size);
+                session.fetch(origin, &descriptor).await?;
+            }
+            let (below, id, session2) = (self.below.clone(), self.snapshot.clone(), session.clone());
+            let handle = Handle::current();
+            session
+                .blocking(move || {
+                    let lower = || handle.block_on(view_of(&below, &session2));
+                    unpack(&session2, &id, &blob, &lower)
+                })
+                .await
+        }
+        .boxed()
+    }
+}
+
+/// Unpacks a blob of the store into a snapshot. Layers are unpacked side by side; what one needs from below it asks `lower` for.
+fn unpack(
+    session: &Session,
+    id: &SnapshotId,
+    blob: &StepLayer,
+    lower: &dyn Fn() -> Result<View, Arc<BuildError>>,
+) -> Result<Snapshot, Arc<BuildError>> {
+    let open = || session.blobs.file(&blob.digest).map_err(Problem::from_error);
+    let made = session.store.create_snapshot(id, |root| {
+        let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
+        let below = || lower().map_err(|error| Problem::new(error.to_string()));
+        let unpacked = match windlass_layer::unpack(open()?, &snapshot, &UnpackOptions::default()) {
+            Err(UnpackError::Snapshot(SnapshotError::LinkTarget { .. })) => {
+                let below = below()?;
+                std::fs::remove_dir_all(root).map_err(Problem::from_error)?;
+                let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
+                let options = UnpackOptions { lower: Some(&below), ..UnpackOptions::default() };
+                windlass_layer::unpack(open()?, &snapshot, &options).map_err(Problem::from_error)?
+            }
+            other => {
+                let unpacked = other.map_err(Problem::from_error)?;
+                if !unpacked.implied.is_empty() || !unpacked.root_entry {
+                    windlass_layer::adopt(&snapshot, &unpacked, &below()?).map_err(Problem::from_error)?;
+                }
+                unpacked
+            }
+        };
+        check_diff_id(&unpacked.diff_id, blob)
+    });
+    Ok(Snapshot::open(made.map_err(failed)?, session.format))
+}
+
+fn check_diff_id(found: &Digest, blob: &StepLayer) -> Result<(), Problem> {
+    if *found == blob.diff_id {
+        return Ok(());
+    }
+    let message = format!(
+        "layer {} unpacks to {found}, but the image's configuration says {}; the image is damaged or was tampered with",
+        blob.digest, blob.diff_id
+    );
+    Err(Problem::new(message).help("push the base image anew, or name another one"))
+}
+
+/// What the layers hold together.
+pub(crate) async fn view_of(layers: &[Arc<BuildLayer>], session: &Arc<Session>) -> Result<View, Arc<BuildError>> {
+    let forms = future::try_join_all(layers.iter().map(|layer| layer.form(session))).await?;
+    Ok(View::new(forms))
+}
+
+/// The directories for an overlay, the topmost first.
+pub(crate) async fn directories(layers: &[Arc<BuildLayer>], session: &Arc<Session>) -> Result<Vec<PathBuf>, Arc<BuildError>> {
+    let mut directories = future::try_join_all(layers.iter().map(|layer| layer.directory(session))).await?;
+    directories.reverse();
+    Ok(directories)
+}
+
+/// An error of the store or of a layer, outside any instruction.
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> BuildError {
+    BuildError::Layer(Problem::from_error(error))
+}

@@ -1,0 +1,107 @@
+//! From a request to an image.
+
+mod base;
+mod copying;
+mod error;
+mod executor;
+mod files;
+mod layer;
+mod metadata;
+mod mounts;
+mod redact;
+mod request;
+mod run;
+mod session;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use windlass_registry::image::{Compression, Descriptor, Format, ImageConfig, Manifest};
+
+pub use error::{BuildError, Problem};
+pub use request::{Argument, BuildRequest, BuiltImage, Dns, NamedContext, StepOutcome};
+pub use session::Workshop;
+
+use executor::Executor;
+use session::Session;
+use stage::StageState;
+
+/// Builds the image. Dropping the future stops what runs; [`Workshop::cancel`] does so from elsewhere.
+///
+/// # Errors
+/// See [`BuildError`]. Steps that were finished stay in the cache.
+pub async fn build(request: BuildRequest, workshop: Workshop) -> Result<BuiltImage, Arc<BuildError>> {
+    let stop = StopOnDrop(workshop.cancel.clone());
+    let session = Session::new(request, workshop);
+    let executor = Executor::prepare(Arc::clone(&session)).await?;
+    let state = executor.run().await?;
+    let image = assemble(&session, &executor, &state).await?;
+    std::mem::forget(stop);
+    Ok(image)
+}
+
+/// A step runs on a thread of its own, which would go on when nobody waits for it any more.
+struct StopOnDrop(windlass_sandbox::Cancel);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Waits for the last blobs, and puts configuration and manifest together.
+async fn assemble(session: &Arc<Session>, executor: &Executor, state: &StageState) -> Result<BuiltImage, Arc<BuildError>> {
+    let (mut layers, mut origins, mut diff_ids) = (Vec::new(), BTreeMap::new(), Vec::new());
+    for layer in &state.layers {
+        let blob = layer.blob().await?;
+        if let Some(origin) = layer.origin() {
+            origins.insert(blob.digest.clone(), origin.clone());
+        }
+        diff_ids.push(blob.diff_id.clone());
+        layers.push(Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size));
+    }
+    let config = finish(session, state, diff_ids);
+    let json = config.to_json();
+    let digest = session.blobs.put(&json).map_err(|error| Arc::new(BuildError::Layer(Problem::from_error(error))))?;
+    let format = Format::Oci;
+    let config_descriptor = Descriptor::new(format.config(), digest, json.len() as u64);
+    let layers: Vec<Descriptor> = layers.into_iter().map(|layer| in_format(layer, format)).collect();
+    let manifest = Manifest::image(format, &config_descriptor, &layers, session.request.annotations.clone());
+    let bases = executor.images().map(|image| (image.reference.clone(), image.digest.clone())).collect();
+    let steps = executor.finished().flat_map(|state| state.steps.iter().cloned()).collect();
+    Ok(BuiltImage { manifest, config, config_descriptor, layers, origins, bases, steps })
+}
+
+fn finish(session: &Session, state: &StageState, diff_ids: Vec<windlass_core::Digest>) -> ImageConfig {
+    let mut config = state.image.clone();
+    config.config.labels.extend(session.request.labels.iter().cloned());
+    config.rootfs.diff_ids = diff_ids;
+    config.created = state.created.clone().or_else(|| Some(session.now()));
+    // What a daemon wrote about the container that a base image was committed from is not true of this image.
+    for stale in ["container", "container_config", "docker_version"] {
+        config.other.remove(stale);
+    }
+    if let Some(latest) = session.request.source_date_epoch {
+        clamp(&mut config, latest);
+    }
+    config
+}
+
+/// Layers of a docker image keep their bytes, and get the OCI name for what they are.
+fn in_format(layer: Descriptor, format: Format) -> Descriptor {
+    match Compression::of_layer(&layer.media_type) {
+        Some(compression) => Descriptor { media_type: format.layer(compression).to_owned(), ..layer },
+        None => layer,
+    }
+}
+
+/// No time of a step of ours is later than `SOURCE_DATE_EPOCH`; those of the base stay as they are.
+fn clamp(config: &mut ImageConfig, latest: i64) {
+    let Ok(latest) = jiff::Timestamp::from_second(latest) else { return };
+    let later = |text: &String| text.parse::<jiff::Timestamp>().is_ok_and(|time| time > latest);
+    let times = config.history.iter_mut().map(|step| &mut step.created).chain(std::iter::once(&mut config.created));
+    for time in times.flatten().filter(|time| later(time)) {
+        *time = latest.to_string();
+    }
+}

@@ -1,0 +1,319 @@
+//! RUN --mount: what each mount shows, and what it means for the key of the step.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use windlass_core::Secret;
+use windlass_dockerfile::graph::{Stage, Step};
+use windlass_dockerfile::instruction::mount::{Attributes, Mount as Declared, MountKind, Sharing as DeclaredSharing};
+use windlass_dockerfile::instruction::run::SCRIPT_DIRECTORY;
+use windlass_dockerfile::instruction::{InlineFile, RunInstruction};
+use windlass_layer::{Snapshot, SnapshotFormat, Timestamp};
+use windlass_sandbox::{Mount, MountKind as SandboxMount, SecretContent, Tree, Upper};
+
+use super::error::{BuildError, Problem};
+use super::executor::Executor;
+use super::files::{Files, Opened};
+use super::layer::directories;
+use super::session::Session;
+use super::stage::StageState;
+use crate::copy::{self, Request, Stage as CopyStage};
+use crate::store::{CacheMount, DigestMemory, KeyBuilder, Sharing, TemporaryDirectory};
+
+/// The mounts of one RUN, ready to be used. Caches are locked and temporary directories kept for as long as this lives.
+#[derive(Default)]
+pub(crate) struct Mounts {
+    mounts: Vec<Ready>,
+    variables: Vec<(String, Secret)>,
+    keys: Vec<String>,
+}
+
+struct Ready {
+    target: PathBuf,
+    kind: ReadyKind,
+}
+
+enum ReadyKind {
+    Bind { tree: Tree, source: PathBuf, _work: Option<TemporaryDirectory> },
+    Cache { cache: CacheMount, is_read_only: bool },
+    Tmpfs { size: Option<u64> },
+    Secret { content: Secret, attributes: (u32, u32, u32) },
+    Socket(PathBuf),
+    Script(TemporaryDirectory),
+}
+
+/// Resolves every mount of an expanded RUN.
+pub(crate) async fn resolve(
+    executor: &Executor,
+    run: &RunInstruction,
+    step: &Step,
+    stage: &Stage,
+    state: &StageState,
+) -> Result<Mounts, Arc<BuildError>> {
+    let declared = run.typed_mounts().map_err(|error| unplaced(Problem::from_error(error)))?;
+    let mut mounts = Mounts::default();
+    for (index, mount) in declared.iter().enumerate() {
+        let target = mount.target_below(&state.image.config.working_dir).map_err(|error| unplaced(Problem::from_error(error)))?;
+        let origin = step.sources.get(index).cloned().flatten();
+        let files = match (&mount.kind, origin) {
+            (MountKind::Bind { .. } | MountKind::Cache { .. }, Some(origin)) => Some(executor.files(&origin, stage).await?),
+            (MountKind::Bind { .. }, None) => Some(Files::Context(executor.context().await?)),
+            _ => None,
+        };
+        mounts.add(executor.session(), mount, target.map(PathBuf::from), files).await?;
+    }
+    Ok(mounts)
+}
+
+impl Mounts {
+    async fn add(
+        &mut self,
+        session: &Arc<Session>,
+        mount: &Declared,
+        target: Option<PathBuf>,
+        files: Option<Files>,
+    ) -> Result<(), Arc<BuildError>> {
+        let place = target.clone().unwrap_or_default();
+        let mut key = KeyBuilder::new("mount").field("target", place.as_os_str().as_encoded_bytes());
+        let kind = match &mount.kind {
+            MountKind::Bind { source, is_read_only, .. } => {
+                let source = source.clone().unwrap_or_default();
+                let files = files.unwrap_or_else(Files::nothing);
+                key = bind_key(session, key, &files, &source).await?;
+                key = key.field("source", &source).number("read-only", u64::from(*is_read_only));
+                Some(bind(session, files, &source, *is_read_only).await?)
+            }
+            MountKind::Cache { id, source, sharing, is_read_only, attributes, .. } => {
+                let id = id.clone().unwrap_or_else(|| place.to_string_lossy().into_owned());
+                key = key.field("cache", &id);
+                Some(cache(session, &id, *sharing, *is_read_only, *attributes, files, source.as_deref()).await?)
+            }
+            MountKind::Tmpfs { size, .. } => {
+                key = key.field("tmpfs", "");
+                Some(ReadyKind::Tmpfs { size: *size })
+            }
+            MountKind::Secret { id, variable, is_required, attributes } => {
+                key = key.field("secret", id).field("variable", variable.as_deref().unwrap_or_default());
+                self.secret(session, id, variable.as_deref(), *is_required, *attributes)?
+            }
+            MountKind::Ssh { id, is_required, .. } => {
+                key = key.field("ssh", id);
+                match session.request.agents.get(id) {
+                    Some(socket) => {
+                        let target = target
+                            .clone()
+                            .unwrap_or_else(|| PathBuf::from(format!("/run/buildkit/ssh_agent.{}", self.mounts.len())));
+                        self.variables.push(("SSH_AUTH_SOCK".to_owned(), Secret::new(target.to_string_lossy())));
+                        self.mounts.push(Ready { target, kind: ReadyKind::Socket(socket.clone()) });
+                        None
+                    }
+                    None if *is_required => return Err(missing("ssh agent", id, "--ssh")),
+                    None => None,
+                }
+            }
+        };
+        self.keys.push(key.finish().to_string());
+        if let (Some(kind), Some(target)) = (kind, target) {
+            self.mounts.push(Ready { target, kind });
+        }
+        Ok(())
+    }
+
+    fn secret(
+        &mut self,
+        session: &Session,
+        id: &str,
+        variable: Option<&str>,
+        is_required: bool,
+        attributes: Attributes,
+    ) -> Result<Option<ReadyKind>, Arc<BuildError>> {
+        let Some(content) = session.request.secrets.get(id) else {
+            return if is_required { Err(missing("secret", id, "--secret id=…")) } else { Ok(None) };
+        };
+        if let Some(name) = variable {
+            self.variables.push((name.to_owned(), content.clone()));
+        }
+        let attributes = (attributes.mode.unwrap_or(0o400), attributes.uid.unwrap_or(0), attributes.gid.unwrap_or(0));
+        Ok(Some(ReadyKind::Secret { content: content.clone(), attributes }))
+    }
+
+    /// The file that a heredoc with a `#!` line is run from.
+    pub(crate) fn add_script(&mut self, script: &InlineFile, session: &Session) -> Result<(), Problem> {
+        let target = Path::new(SCRIPT_DIRECTORY).join(&script.name);
+        let key = KeyBuilder::new("script").field("name", &script.name).field("content", &script.content);
+        self.keys.push(key.finish().to_string());
+        let directory = session.store.temporary_directory().map_err(Problem::from_error)?;
+        let path = directory.path().join(SCRIPT);
+        std::fs::write(&path, &script.content).map_err(Problem::from_error)?;
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, executable).map_err(Problem::from_error)?;
+        self.mounts.push(Ready { target, kind: ReadyKind::Script(directory) });
+        Ok(())
+    }
+
+    /// What stands for the mounts in the key of the step. Contents of secrets and caches do not count.
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// Variables that hold secrets.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.variables.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned()))
+    }
+
+    /// The mounts as the sandbox wants them.
+    pub(crate) fn for_sandbox(&self) -> Vec<Mount> {
+        let kind = |ready: &Ready| match &ready.kind {
+            ReadyKind::Bind { tree, source, .. } => SandboxMount::Bind { tree: tree.clone(), source: source.clone() },
+            ReadyKind::Cache { cache, is_read_only } => {
+                SandboxMount::Cache { directory: cache.path().to_owned(), read_only: *is_read_only }
+            }
+            ReadyKind::Tmpfs { size } => SandboxMount::Tmpfs { size: *size },
+            ReadyKind::Secret { content, attributes: (mode, uid, gid) } => {
+                let content = SecretContent::from(content.expose().as_bytes().to_vec());
+                SandboxMount::Secret { content, mode: *mode, uid: *uid, gid: *gid }
+            }
+            ReadyKind::Socket(path) => SandboxMount::Socket { path: path.clone() },
+            ReadyKind::Script(directory) => {
+                SandboxMount::Bind { tree: Tree::Directory(directory.path().to_owned()), source: Path::new("/").join(SCRIPT) }
+            }
+        };
+        self.mounts.iter().map(|ready| Mount { target: ready.target.clone(), kind: kind(ready) }).collect()
+    }
+}
+
+/// A bind mount of layers is their overlay; one of a context is a copy of what `.dockerignore` leaves, so that nothing
+/// else of the machine can be seen and nothing can be written back.
+async fn bind(session: &Arc<Session>, files: Files, source: &str, is_read_only: bool) -> Result<ReadyKind, Arc<BuildError>> {
+    let work = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
+    let (mut lower, source) = match &files {
+        Files::Layers { layers, .. } => (directories(layers, session).await?, Path::new("/").join(source)),
+        Files::Context(_) => {
+            let opened = files.opened(session).await?;
+            let (root, from, format, memory) =
+                (work.path().join("copy"), source.to_owned(), session.format, files.memory(&session.store));
+            let directory = session.blocking(move || copied(&opened, &from, &root, format, &memory).map_err(unplaced)).await?;
+            (vec![directory], Path::new("/").join(COPY))
+        }
+    };
+    if lower.is_empty() {
+        lower.push(made(work.path().join("empty"))?);
+    }
+    let upper = if is_read_only {
+        None
+    } else {
+        Some(Upper { directory: made(work.path().join("upper"))?, work: made(work.path().join("work"))? })
+    };
+    Ok(ReadyKind::Bind { tree: Tree::Layers { lower, upper }, source, _work: Some(work) })
+}
+
+fn made(path: PathBuf) -> Result<PathBuf, Arc<BuildError>> {
+    std::fs::create_dir(&path).map_err(|error| unplaced(Problem::from_error(error)))?;
+    Ok(path)
+}
+
+/// The name of a script in the directory that is made for it.
+const SCRIPT: &str = "script";
+
+/// The name under which [`copied`] leaves what it has copied.
+const COPY: &str = "copy";
+
+/// Copies `source`, a directory or a file, as COPY would, to [`COPY`] in the directory that is returned.
+fn copied(opened: &Opened, source: &str, root: &Path, format: SnapshotFormat, memory: &DigestMemory) -> Result<PathBuf, Problem> {
+    let request = Arc::new(whole(source));
+    let selection = copy::select(request, opened.source(), memory).map_err(Problem::from_error)?;
+    let stage = CopyStage { view: None, workdir: "/", created: Timestamp::default() };
+    let listing = selection.apply(&stage, root).map_err(Problem::from_error)?.listing;
+    let snapshot = Snapshot::create(root, format).map_err(Problem::from_error)?;
+    windlass_layer::materialise(&listing, &snapshot, None).map_err(Problem::from_error)?;
+    Ok(snapshot.files())
+}
+
+fn whole(source: &str) -> Request {
+    Request::plain(if source.is_empty() { "." } else { source }, &format!("/{COPY}"))
+}
+
+async fn bind_key(session: &Arc<Session>, key: KeyBuilder, files: &Files, source: &str) -> Result<KeyBuilder, Arc<BuildError>> {
+    if let Some(stage) = files.stage_key() {
+        return Ok(key.field("layers", stage.as_bytes()));
+    }
+    let opened = files.opened(session).await?;
+    let memory = files.memory(&session.store);
+    let (request, worker) = (Arc::new(whole(source)), Arc::clone(session));
+    let digest = session
+        .blocking(move || {
+            let selection =
+                copy::select(request, opened.source(), &memory).map_err(|error| unplaced(Problem::from_error(error)))?;
+            // What was found out about files is worth keeping, but no build fails for it.
+            let _ = worker.store.save_digests(&memory);
+            Ok(selection.digest())
+        })
+        .await?;
+    Ok(key.field("context", digest))
+}
+
+async fn cache(
+    session: &Arc<Session>,
+    id: &str,
+    sharing: DeclaredSharing,
+    is_read_only: bool,
+    attributes: Attributes,
+    files: Option<Files>,
+    source: Option<&str>,
+) -> Result<ReadyKind, Arc<BuildError>> {
+    let sharing = match sharing {
+        DeclaredSharing::Shared => Sharing::Shared,
+        DeclaredSharing::Private => Sharing::Private,
+        DeclaredSharing::Locked => Sharing::Locked,
+    };
+    let (id, worker) = (id.to_owned(), Arc::clone(session));
+    let cache = session
+        .blocking(move || worker.store.cache_mount(&id, sharing).map_err(|error| Arc::new(BuildError::Store(error))))
+        .await?;
+    if cache.is_new() {
+        fill(session, &cache, attributes, files, source).await?;
+    }
+    Ok(ReadyKind::Cache { cache, is_read_only })
+}
+
+/// Gives a new cache its first content, owner and mode.
+async fn fill(
+    session: &Arc<Session>,
+    cache: &CacheMount,
+    attributes: Attributes,
+    files: Option<Files>,
+    source: Option<&str>,
+) -> Result<(), Arc<BuildError>> {
+    let opened = match &files {
+        Some(files) => Some((files.opened(session).await?, files.memory(&session.store))),
+        None => None,
+    };
+    let work = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
+    let (path, source, format) = (cache.path().to_owned(), source.unwrap_or_default().to_owned(), session.format);
+    session
+        .blocking(move || {
+            let io = |error: std::io::Error| unplaced(Problem::from_error(error));
+            if let Some((opened, memory)) = opened {
+                let directory = copied(&opened, &source, &work.path().join("copy"), format, &memory).map_err(unplaced)?;
+                for entry in std::fs::read_dir(directory.join(COPY)).map_err(io)? {
+                    let entry = entry.map_err(io)?;
+                    std::fs::rename(entry.path(), path.join(entry.file_name())).map_err(io)?;
+                }
+            }
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(attributes.mode.unwrap_or(0o755));
+            std::fs::set_permissions(&path, mode).map_err(io)?;
+            match (attributes.uid.unwrap_or(0), attributes.gid.unwrap_or(0)) {
+                (0, 0) => Ok(()),
+                (uid, gid) => std::os::unix::fs::chown(&path, Some(uid), Some(gid)).map_err(io),
+            }
+        })
+        .await
+}
+
+fn missing(what: &str, id: &str, option: &str) -> Arc<BuildError> {
+    unplaced(Problem::new(format!("the {what} `{id}` is required and was not given")).help(format!("give it with {option}")))
+}
+
+fn unplaced(problem: Problem) -> Arc<BuildError> {
+    Arc::new(BuildError::Unplaced(problem))
+}

@@ -1,0 +1,120 @@
+//! What a build is asked for, and what it gives.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use windlass_core::{Digest, Platform, Reference, Repository, Secret};
+use windlass_dockerfile::Dockerfile;
+use windlass_layer::Compression;
+use windlass_registry::image::{Descriptor, ImageConfig, Manifest};
+use windlass_sandbox::Isolation;
+
+/// A build.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// The Dockerfile, parsed.
+    pub dockerfile: Arc<Dockerfile>,
+    /// The Dockerfile's path: named in messages, and `<path>.dockerignore` may stand beside it.
+    pub dockerfile_path: PathBuf,
+    /// The context directory.
+    pub context: PathBuf,
+    /// Directories and images that stages and `--from` may name.
+    pub named_contexts: BTreeMap<String, NamedContext>,
+    /// The stage to build; the last one when absent.
+    pub target: Option<String>,
+    /// The platform to build for.
+    pub platform: Platform,
+    /// Values for ARG instructions.
+    pub arguments: Vec<(String, Argument)>,
+    /// Labels that are set on the image.
+    pub labels: Vec<(String, String)>,
+    /// Annotations that are set on the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// Secrets for `RUN --mount=type=secret`, by id.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The socket of an agent for `RUN --mount=type=ssh`, by id.
+    pub agents: BTreeMap<String, PathBuf>,
+    /// Entries for `/etc/hosts` of RUN steps.
+    pub hosts: Vec<(String, IpAddr)>,
+    /// Name servers and search domains of RUN steps; this machine's when both are empty.
+    pub dns: Dns,
+    /// Whether no step is taken from the cache.
+    pub no_cache: bool,
+    /// How RUN steps are isolated.
+    pub isolation: Isolation,
+    /// How long one RUN step may take.
+    pub time_limit: Option<Duration>,
+    /// `SOURCE_DATE_EPOCH`: the latest time that stands anywhere in the image, in seconds since 1970.
+    pub source_date_epoch: Option<i64>,
+    /// How layers are compressed.
+    pub compression: Compression,
+}
+
+/// A build argument's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Argument {
+    /// Given in the open.
+    Open(String),
+    /// Not shown in messages and in the history.
+    Secret(Secret),
+}
+
+impl Argument {
+    /// The value, for the step that uses it.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Open(text) => text,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+/// Name resolution of RUN steps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Name servers.
+    pub servers: Vec<IpAddr>,
+    /// Search domains.
+    pub search: Vec<String>,
+}
+
+/// Something besides the context that files come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedContext {
+    /// A directory.
+    Directory(PathBuf),
+    /// An image.
+    Image(Reference),
+}
+
+/// An image that was built. Its own layers are in the store; those of its base may still be at their registry.
+#[derive(Debug, Clone)]
+pub struct BuiltImage {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The configuration, which the store holds too.
+    pub config: ImageConfig,
+    /// The configuration's descriptor.
+    pub config_descriptor: Descriptor,
+    /// The layers, the lowest first.
+    pub layers: Vec<Descriptor>,
+    /// Where each layer that may be missing from the store can be fetched from or mounted.
+    pub origins: BTreeMap<Digest, Repository>,
+    /// The base images that were used, as resolved.
+    pub bases: Vec<(Reference, Digest)>,
+    /// What became of each step, in the order of the Dockerfile.
+    pub steps: Vec<(String, StepOutcome)>,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// It was carried out.
+    Run,
+    /// Its result was in the cache.
+    Cached,
+}

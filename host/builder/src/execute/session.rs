@@ -1,0 +1,197 @@
+//! What every step of a build shares.
+
+use std::sync::Arc;
+
+use futures_util::{FutureExt, TryFutureExt};
+use jiff::Timestamp;
+use windlass_core::event::{Outcome, Stage};
+use windlass_core::{EventSink, Repository, Secret};
+use windlass_layer::{LayerOptions, Listing, OverlayXattrs, Ownership, SnapshotFormat};
+use windlass_registry::image::Descriptor;
+use windlass_registry::{Blobs, Registry};
+use windlass_sandbox::{Cancel, Isolation};
+
+use super::error::{BuildError, Problem};
+use super::layer::BlobFuture;
+use super::request::{Argument, BuildRequest};
+use crate::store::{SnapshotId, StepKey, StepLayer, StepRecord, Store};
+
+/// Where a build works and what it talks to.
+#[derive(Debug, Clone)]
+pub struct Workshop {
+    /// The store.
+    pub store: Arc<Store>,
+    /// Where base images come from.
+    pub registry: Registry,
+    /// Where progress goes.
+    pub events: EventSink,
+    /// What stops running steps.
+    pub cancel: Cancel,
+}
+
+/// One build at work.
+pub(crate) struct Session {
+    pub(crate) request: BuildRequest,
+    pub(crate) store: Arc<Store>,
+    pub(crate) blobs: Blobs,
+    pub(crate) registry: Registry,
+    pub(crate) events: EventSink,
+    pub(crate) cancel: Cancel,
+    pub(crate) format: SnapshotFormat,
+    /// Told apart from other builds at the same time.
+    nonce: String,
+}
+
+impl Session {
+    pub(crate) fn new(request: BuildRequest, workshop: Workshop) -> Arc<Self> {
+        let Workshop { store, registry, events, cancel } = workshop;
+        let blobs = store.blobs().clone();
+        let format = SnapshotFormat {
+            ownership: if request.isolation == Isolation::SingleId { Ownership::Recorded } else { Ownership::Apply },
+            overlay_xattrs: if request.isolation == Isolation::Root { OverlayXattrs::Trusted } else { OverlayXattrs::User },
+        };
+        let nonce = format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
+        Arc::new(Self { request, store, blobs, registry, events, cancel, format, nonce })
+    }
+
+    /// Runs synchronous work on a thread of its own.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Arc<BuildError>> + Send + 'static,
+    ) -> Result<T, Arc<BuildError>> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) => Err(Arc::new(BuildError::Internal(error.to_string()))),
+        }
+    }
+
+    /// Brings a blob of a base image into the store.
+    pub(crate) async fn fetch(&self, origin: &Repository, blob: &Descriptor) -> Result<(), Arc<BuildError>> {
+        if self.blobs.contains(&blob.digest) {
+            return Ok(());
+        }
+        let task = self.events.start(Stage::Pull, format!("pull {} {}", origin.path(), short(blob.digest.hex())));
+        let progress = |bytes: u64| task.progress(bytes, Some(blob.size));
+        match self.registry.fetch_blob(origin, blob, &self.blobs, &progress).await {
+            Ok(()) => {
+                task.finish(Outcome::Done);
+                Ok(())
+            }
+            Err(error) => {
+                task.finish(Outcome::Failed(error.to_string()));
+                Err(Arc::new(BuildError::Layer(Problem::from_error(error))))
+            }
+        }
+    }
+
+    /// Compresses a layer in the background and records under `keys` what the step has made.
+    pub(crate) fn write_layer(self: &Arc<Self>, made: Made) -> BlobFuture {
+        let session = Arc::clone(self);
+        let written = tokio::task::spawn_blocking(move || session.write_layer_now(made));
+        let joined = written.unwrap_or_else(|error| Err(Arc::new(BuildError::Internal(error.to_string()))));
+        joined.boxed().shared()
+    }
+
+    fn write_layer_now(&self, made: Made) -> Result<Arc<StepLayer>, Arc<BuildError>> {
+        let wrong = |error: Problem| Arc::new(BuildError::Layer(error));
+        let options = LayerOptions {
+            compression: self.request.compression,
+            latest_modification: self.request.source_date_epoch,
+            ..LayerOptions::default()
+        };
+        let mut writer = self.blobs.writer().map_err(|error| wrong(Problem::from_error(error)))?;
+        let blob = windlass_layer::write_layer(&made.entries, &options, &mut writer)
+            .map_err(|error| wrong(Problem::from_error(error)))?;
+        (made.verify)().map_err(wrong)?;
+        writer.commit_as(&blob.digest).map_err(|error| wrong(Problem::from_error(error)))?;
+        let layer = StepLayer {
+            diff_id: blob.diff_id,
+            digest: blob.digest,
+            size: blob.size,
+            uncompressed_size: blob.uncompressed_size,
+            media_type: blob.media_type.to_owned(),
+            snapshot: None,
+        };
+        self.record(&made.keys, &StepRecord { layer: Some(layer.clone()), created: made.created, continues: None })?;
+        Ok(Arc::new(layer))
+    }
+
+    /// Records what a step has made under each of `keys`.
+    pub(crate) fn record(&self, keys: &[StepKey], record: &StepRecord) -> Result<(), Arc<BuildError>> {
+        for key in keys {
+            self.store.record_step(key, record).map_err(|error| Arc::new(BuildError::Store(error)))?;
+        }
+        Ok(())
+    }
+
+    /// The record of a step, when the cache may be used and still has the layer.
+    pub(crate) fn cached(&self, key: &StepKey) -> Option<StepRecord> {
+        if self.request.no_cache {
+            return None;
+        }
+        let record = self.store.step(key, &self.events)?;
+        let here = record.layer.as_ref().is_none_or(|layer| self.blobs.contains(&layer.digest));
+        here.then_some(record)
+    }
+
+    /// The time that goes into the image for what is made now, in RFC 3339.
+    pub(crate) fn now(&self) -> String {
+        self.time().to_string()
+    }
+
+    /// The time of directories that are made now.
+    pub(crate) fn timestamp(&self) -> windlass_layer::Timestamp {
+        let time = self.time();
+        windlass_layer::Timestamp { seconds: time.as_second(), nanoseconds: u32::try_from(time.subsec_nanosecond()).unwrap_or(0) }
+    }
+
+    fn time(&self) -> Timestamp {
+        let now = Timestamp::now();
+        match self.request.source_date_epoch.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
+            Some(latest) => now.min(latest),
+            None => now,
+        }
+    }
+
+    /// The name of the directory that a step's layer is kept in. Its form depends on the isolation, and a build without
+    /// cache makes one of its own.
+    pub(crate) fn snapshot_id(&self, key: &StepKey) -> SnapshotId {
+        let form = match (self.format.ownership, self.format.overlay_xattrs) {
+            (Ownership::Recorded, _) => "s",
+            (Ownership::Apply, OverlayXattrs::User) => "u",
+            (Ownership::Apply, OverlayXattrs::Trusted) => "r",
+        };
+        let unique = if self.request.no_cache { format!("-{}", self.nonce) } else { String::new() };
+        SnapshotId::parse(&format!("{key}-{form}{unique}")).expect("hexadecimal digits, letters and dashes are a snapshot's name")
+    }
+
+    /// Every secret of this build, for taking them out of what is shown.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let arguments = self.request.arguments.iter().filter_map(|(_, value)| match value {
+            Argument::Secret(secret) => Some(secret),
+            Argument::Open(_) => None,
+        });
+        self.request.secrets.values().chain(arguments)
+    }
+
+    /// Whether the value of that build argument is not to be shown.
+    pub(crate) fn is_secret_argument(&self, name: &str) -> bool {
+        self.request.arguments.iter().any(|(known, value)| known == name && matches!(value, Argument::Secret(_)))
+    }
+}
+
+/// A layer that a step has listed.
+pub(crate) struct Made {
+    /// Its entries.
+    pub(crate) entries: Arc<Listing>,
+    /// The keys it is recorded under.
+    pub(crate) keys: Vec<StepKey>,
+    /// When it was made.
+    pub(crate) created: String,
+    /// Makes sure, once it has been written, that its files are still what the key stands for.
+    pub(crate) verify: Box<dyn FnOnce() -> Result<(), Problem> + Send>,
+}
+
+fn short(hex: &str) -> &str {
+    hex.get(..12).unwrap_or(hex)
+}

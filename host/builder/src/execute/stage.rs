@@ -1,0 +1,307 @@
+//! A stage, from its base to its last instruction.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use windlass_core::Place;
+use windlass_core::event::{Outcome, Stage as EventStage};
+use windlass_dockerfile::graph::{Origin, Stage, Step};
+use windlass_dockerfile::scope::Declared;
+use windlass_dockerfile::{Instruction, Scope, history, port};
+use windlass_registry::image::{History, ImageConfig};
+
+use super::error::{BuildError, Problem};
+use super::executor::Executor;
+use super::files::Files;
+use super::layer::BuildLayer;
+use super::request::StepOutcome;
+use super::{copying, metadata, mounts, run};
+use crate::copy::Request;
+use crate::store::{StepKey, StepRecord};
+
+/// What a stage has come to.
+#[derive(Clone)]
+pub(crate) struct StageState {
+    pub(crate) layers: Vec<Arc<BuildLayer>>,
+    /// Stands for the files of all layers.
+    pub(crate) key: StepKey,
+    pub(crate) image: ImageConfig,
+    pub(crate) scope: Scope,
+    pub(crate) own_command: bool,
+    /// When the last layer was made.
+    pub(crate) created: Option<String>,
+    pub(crate) steps: Vec<(String, StepOutcome)>,
+}
+
+/// What a step has made of the files.
+pub(crate) struct Effect {
+    /// The layer, unless nothing has changed.
+    pub(crate) layer: Option<Arc<BuildLayer>>,
+    /// Stands for the files from here on.
+    pub(crate) key: StepKey,
+    /// When it was made.
+    pub(crate) created: String,
+}
+
+/// A stage at work.
+pub(crate) struct Walk<'a> {
+    pub(crate) executor: &'a Executor,
+    pub(crate) stage: &'a Stage,
+    pub(crate) state: StageState,
+    position: usize,
+    total: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Carries out every instruction of `stage` on top of `state`, which is that of its base.
+    pub(crate) async fn through(
+        executor: &'a Executor,
+        stage: &'a Stage,
+        state: StageState,
+    ) -> Result<StageState, Arc<BuildError>> {
+        let total = stage.steps.iter().filter(|step| touches_files(&step.statement.instruction)).count();
+        let mut walk = Self { executor, stage, state, position: 0, total };
+        for step in &stage.steps {
+            walk.step(step).await.map_err(|error| placed(&error, step))?;
+        }
+        Ok(walk.state)
+    }
+
+    async fn step(&mut self, step: &'a Step) -> Result<(), Arc<BuildError>> {
+        let statement = &step.statement;
+        if let Instruction::Arg(arg) = &statement.instruction {
+            let declared = self.state.scope.declare(arg, statement.escape).map_err(|error| wrong(&error))?;
+            self.note(history::arg(&self.without_secrets(declared)), None);
+            return Ok(());
+        }
+        let instruction = statement.expand(&self.state.scope).map_err(|error| wrong(&error))?;
+        match &instruction {
+            Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_) => {
+                self.position += 1;
+                let title = format!("[{} {}/{}] {}", self.stage.title(), self.position, self.total, shorten(&statement.text));
+                self.files_step(step, &instruction, title).await
+            }
+            _ => self.metadata_step(&instruction),
+        }
+    }
+
+    fn metadata_step(&mut self, instruction: &Instruction) -> Result<(), Arc<BuildError>> {
+        metadata::apply(&mut self.state.image.config, &mut self.state.own_command, instruction)
+            .map_err(|problem| Arc::new(BuildError::Unplaced(problem)))?;
+        let config = &self.state.image.config;
+        let told = match instruction {
+            Instruction::Env(env) => {
+                env.pairs.iter().for_each(|pair| self.state.scope.set(&pair.name, &pair.value));
+                history::env(&env.pairs)
+            }
+            Instruction::Label(label) => history::label(&label.pairs),
+            Instruction::User(user) => history::user(user),
+            Instruction::Expose(expose) => history::expose(&port::exposed(&expose.ports).unwrap_or_default()),
+            Instruction::Volume(paths) => history::volume(paths),
+            Instruction::Cmd(_) => history::cmd(config.cmd.as_deref().unwrap_or_default()),
+            Instruction::Entrypoint(_) => history::entrypoint(config.entrypoint.as_deref().unwrap_or_default()),
+            Instruction::Shell(shell) => history::shell(shell),
+            Instruction::StopSignal(signal) => history::stop_signal(signal),
+            Instruction::Healthcheck(check) => history::healthcheck(check),
+            Instruction::Maintainer(name) => {
+                self.state.image.author = Some(name.clone());
+                history::maintainer(name)
+            }
+            // A trigger is stored, and is no step of this image.
+            _ => return Ok(()),
+        };
+        self.note(told, None);
+        Ok(())
+    }
+
+    async fn files_step(&mut self, step: &Step, instruction: &Instruction, title: String) -> Result<(), Arc<BuildError>> {
+        match instruction {
+            Instruction::Run(run) => {
+                let mounts = mounts::resolve(self.executor, run, step, self.stage, &self.state).await?;
+                let command = run::command(run, self.executor.session(), &self.state, mounts).map_err(unplaced)?;
+                let told = history::run(&command.arguments, &self.shown_arguments());
+                let session = self.executor.session();
+                let key = command.key(session, &self.state);
+                if let Some(record) = session.cached(&key) {
+                    return self.take_cached(title, told, key, record);
+                }
+                let task = session.events.start(EventStage::Build, &title);
+                match run::execute(session, &self.state, command, key, task).await {
+                    Ok((effect, task)) => {
+                        task.finish(Outcome::Done);
+                        self.take(title, told, effect, StepOutcome::Run);
+                        Ok(())
+                    }
+                    Err((error, task)) => Err(ended(task, error)),
+                }
+            }
+            Instruction::Copy(copy) => {
+                let request = Request::copy(copy).map_err(|error| wrong(&error))?;
+                let origin = step.sources.first().cloned().flatten();
+                self.copy(request, origin, title, history::copy(copy)).await
+            }
+            Instruction::Add(add) => {
+                refuse_remote_options(add).map_err(unplaced)?;
+                let request = Request::add(add).map_err(|error| wrong(&error))?;
+                self.copy(request, None, title, history::add(add)).await
+            }
+            Instruction::Workdir(path) => self.workdir(path, title).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn copy(
+        &mut self,
+        request: Request,
+        origin: Option<Origin>,
+        title: String,
+        told: String,
+    ) -> Result<(), Arc<BuildError>> {
+        let session = self.executor.session();
+        let files = match origin {
+            Some(origin) => self.executor.files(&origin, self.stage).await?,
+            None if request.needs_source() => Files::Context(self.executor.context().await?),
+            None => Files::nothing(),
+        };
+        let shortcut = copying::shortcut(&request, &files, &self.state);
+        if let Some((key, record)) = shortcut.as_ref().and_then(|key| session.cached(key).map(|record| (key, record))) {
+            let key = record.continues.clone().unwrap_or_else(|| key.clone());
+            return self.take_cached(title, told, key, record);
+        }
+        let task = session.events.start(EventStage::Build, &title);
+        let prepared = match copying::prepare(session, request, files, &self.state, shortcut).await {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(ended(task, error)),
+        };
+        if let Some(record) = session.cached(&prepared.key) {
+            task.finish(Outcome::Cached);
+            if let Some(shortcut) = &prepared.shortcut {
+                let alias = StepRecord { continues: Some(prepared.key.clone()), ..record.clone() };
+                session.record(std::slice::from_ref(shortcut), &alias)?;
+            }
+            return self.adopt_cached(title, told, prepared.key, record);
+        }
+        match copying::apply(session, &self.state, prepared).await {
+            Ok(effect) => {
+                task.finish(Outcome::Done);
+                self.take(title, told, effect, StepOutcome::Run);
+                Ok(())
+            }
+            Err(error) => Err(ended(task, error)),
+        }
+    }
+
+    async fn workdir(&mut self, path: &str, title: String) -> Result<(), Arc<BuildError>> {
+        let session = self.executor.session();
+        let absolute = windlass_dockerfile::go::clean_path(
+            &Path::new("/").join(&self.state.image.config.working_dir).join(path).to_string_lossy(),
+        );
+        let told = history::workdir(&absolute);
+        self.state.image.config.working_dir.clone_from(&absolute);
+        let key = copying::workdir_key(&self.state, &absolute);
+        if let Some(record) = session.cached(&key) {
+            return self.take_cached(title, told, key, record);
+        }
+        let task = session.events.start(EventStage::Build, &title);
+        match copying::workdir(session, &self.state, &absolute, key).await {
+            Ok(effect) => {
+                task.finish(Outcome::Done);
+                self.take(title, told, effect, StepOutcome::Run);
+                Ok(())
+            }
+            Err(error) => Err(ended(task, error)),
+        }
+    }
+
+    /// Takes over what the cache has, and says so.
+    fn take_cached(&mut self, title: String, told: String, key: StepKey, record: StepRecord) -> Result<(), Arc<BuildError>> {
+        self.executor.session().events.start(EventStage::Build, &title).finish(Outcome::Cached);
+        self.adopt_cached(title, told, key, record)
+    }
+
+    fn adopt_cached(&mut self, title: String, told: String, key: StepKey, record: StepRecord) -> Result<(), Arc<BuildError>> {
+        let session = self.executor.session();
+        let layer =
+            record.layer.map(|layer| BuildLayer::known(session.snapshot_id(&key), layer, None, self.state.layers.clone()));
+        self.take(title, told, Effect { layer, key, created: record.created }, StepOutcome::Cached);
+        Ok(())
+    }
+
+    fn take(&mut self, title: String, told: String, effect: Effect, outcome: StepOutcome) {
+        self.state.key = effect.key;
+        self.state.steps.push((title, outcome));
+        match effect.layer {
+            Some(layer) => {
+                self.state.layers.push(layer);
+                self.state.created = Some(effect.created.clone());
+                self.note(told, Some(effect.created));
+            }
+            None => self.note(told, None),
+        }
+    }
+
+    /// Adds a line to the history; `layer` is when the step's layer was made, if it made one.
+    fn note(&mut self, created_by: String, layer: Option<String>) {
+        let empty_layer = layer.is_none().then_some(true);
+        self.state.image.history.push(History {
+            created: layer.or_else(|| self.state.created.clone()),
+            created_by: Some(created_by),
+            comment: Some("buildkit.dockerfile.v0".to_owned()),
+            empty_layer,
+            ..History::default()
+        });
+    }
+
+    /// The arguments in scope, for the history.
+    fn shown_arguments(&self) -> Vec<(String, String)> {
+        let arguments = self.state.scope.run_arguments().into_iter().map(|(name, value)| (name, Some(value))).collect();
+        self.without_secrets(arguments).into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect()
+    }
+
+    /// Arguments as the history may show them: the values of secret ones do not stand there.
+    fn without_secrets(&self, arguments: Vec<Declared>) -> Vec<Declared> {
+        let secret = |name: &str| self.executor.session().is_secret_argument(name);
+        arguments.into_iter().map(|(name, value)| if secret(&name) { (name, None) } else { (name, value) }).collect()
+    }
+}
+
+fn touches_files(instruction: &Instruction) -> bool {
+    matches!(instruction, Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_))
+}
+
+fn refuse_remote_options(add: &windlass_dockerfile::instruction::AddInstruction) -> Result<(), Problem> {
+    let refused = [("--checksum", add.checksum.is_some()), ("--keep-git-dir", add.keeps_git_directory.is_some())];
+    match refused.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Problem::new(format!("ADD {flag} is not supported yet: sources from the network are not"))
+            .help("download the file in a RUN step, or put it into the context")),
+        None => Ok(()),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(120) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+fn wrong(error: &dyn std::error::Error) -> Arc<BuildError> {
+    Arc::new(BuildError::Unplaced(Problem::new(super::error::chain(error))))
+}
+
+fn unplaced(problem: Problem) -> Arc<BuildError> {
+    Arc::new(BuildError::Unplaced(problem))
+}
+
+fn ended(task: windlass_core::event::Task, error: Arc<BuildError>) -> Arc<BuildError> {
+    let outcome = if error.is_cancelled() { Outcome::Cancelled } else { Outcome::Failed(error.short()) };
+    task.finish(outcome);
+    error
+}
+
+/// The error with the instruction it belongs to, unless it names one already.
+fn placed(error: &Arc<BuildError>, step: &Step) -> Arc<BuildError> {
+    let place: Place = step.statement.place.clone();
+    Arc::new(BuildError::At { instruction: shorten(&step.statement.text), place, source: Arc::clone(error) })
+}

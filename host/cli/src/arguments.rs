@@ -1,0 +1,205 @@
+//! What may be typed. What it means is decided in `commands/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::progress::Mode;
+
+/// Build a Dockerfile and push the image: no daemon, no root where the kernel allows, plugins that never see a secret.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, disable_help_subcommand = true, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a Build and Push step from a file or from PLUGIN_* variables
+    Run(RunArguments),
+    /// Print what `run` would do, and change nothing
+    Plan(PlanArguments),
+    /// Build a Dockerfile, as `docker build` does
+    Build(Box<BuildArguments>),
+    /// Look at plugins
+    Plugin(PluginArguments),
+}
+
+/// Where a step comes from.
+#[derive(Debug, Args)]
+pub(crate) struct StepArguments {
+    /// A file with a step, a list of steps or a whole pipeline
+    #[arg(value_name = "STEP_FILE", required_unless_present = "from_env", conflicts_with = "from_env")]
+    pub(crate) file: Option<PathBuf>,
+    /// Read the step from PLUGIN_* variables instead
+    #[arg(long, value_name = "KIND")]
+    pub(crate) from_env: Option<Variant>,
+    /// The identifier or name of the step, when the file has several
+    #[arg(long, value_name = "NAME", conflicts_with = "from_env")]
+    pub(crate) step: Option<String>,
+    /// The build engine: windlass, or the name of an engine mapper
+    #[arg(long, default_value = "windlass", env = "WINDLASS_ENGINE")]
+    pub(crate) engine: String,
+    /// A policy plugin that must agree: a built-in name or a component file (repeatable)
+    #[arg(long = "policy", value_name = "NAME|FILE")]
+    pub(crate) policies: Vec<String>,
+    /// Set a plugin's or the step's setting, over what the step says (repeatable)
+    #[arg(long = "set", value_name = "OWNER.SETTING=VALUE")]
+    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Variant {
+    /// In place of plugins/ecr and plugins/kaniko-ecr
+    Ecr,
+    /// In place of plugins/docker and plugins/kaniko
+    Docker,
+}
+
+/// What every command that builds takes.
+#[derive(Debug, Args)]
+pub(crate) struct CommonArguments {
+    /// A plugin to use besides the built-in ones: a component file (repeatable)
+    #[arg(long = "plugin", value_name = "FILE")]
+    pub(crate) plugins: Vec<PathBuf>,
+    /// Send what is meant for registry HOST to URL (repeatable; comma-separated in the variable)
+    #[arg(long, value_name = "HOST=URL", env = "WINDLASS_REGISTRY_MAP", value_delimiter = ',')]
+    pub(crate) registry_map: Vec<String>,
+    /// Where layers and caches are kept; default $XDG_CACHE_HOME/windlass
+    #[arg(long, value_name = "DIR", env = "WINDLASS_STORE")]
+    pub(crate) store: Option<PathBuf>,
+    /// The configuration file; default $XDG_CONFIG_HOME/windlass/config.toml
+    #[arg(long, value_name = "FILE", env = "WINDLASS_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// How RUN steps are isolated
+    #[arg(long, value_name = "KIND", default_value = "auto", env = "WINDLASS_ISOLATION")]
+    pub(crate) isolation: String,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value = "auto", env = "WINDLASS_PROGRESS")]
+    pub(crate) progress: Mode,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) step: StepArguments,
+    /// Build, write outputs, but push nothing
+    #[arg(long)]
+    pub(crate) no_push: bool,
+    /// Write a JSON report of the run to this file
+    #[arg(long, value_name = "FILE", env = "WINDLASS_REPORT")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) step: StepArguments,
+    /// How the plan is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArguments {
+    /// The directory with the files that the Dockerfile may copy
+    #[arg(default_value = ".")]
+    pub(crate) context: PathBuf,
+    /// The image's name, and tag (repeatable)
+    #[arg(short, long = "tag", value_name = "REF")]
+    pub(crate) tags: Vec<String>,
+    /// The Dockerfile; default CONTEXT/Dockerfile
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The stage to build; default the last
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) target: Option<String>,
+    /// A value for an ARG; NAME alone takes it from the environment (repeatable)
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub(crate) build_args: Vec<String>,
+    /// A label for the image (repeatable)
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// An annotation for the manifest (repeatable)
+    #[arg(long = "annotation", value_name = "KEY=VALUE")]
+    pub(crate) annotations: Vec<String>,
+    /// The platform to build for
+    #[arg(long = "platform", value_name = "OS/ARCH", value_delimiter = ',')]
+    pub(crate) platforms: Vec<String>,
+    /// Another context, image or directory by name (repeatable)
+    #[arg(long = "build-context", value_name = "NAME=PATH")]
+    pub(crate) build_contexts: Vec<String>,
+    /// A secret for RUN --mount=type=secret (repeatable)
+    #[arg(long = "secret", value_name = "id=ID,src=PATH|env=VARIABLE")]
+    pub(crate) secrets: Vec<String>,
+    /// An entry for /etc/hosts in RUN steps (repeatable)
+    #[arg(long = "add-host", value_name = "HOST:ADDRESS")]
+    pub(crate) add_hosts: Vec<String>,
+    /// Push to the registries of the names given with -t
+    #[arg(long)]
+    pub(crate) push: bool,
+    /// Write the image: oci:DIR, oci-tar:FILE or docker-tar:FILE (repeatable)
+    #[arg(short, long = "output", value_name = "KIND:PATH")]
+    pub(crate) outputs: Vec<String>,
+    /// Run every step again
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Ask for base images even when they are here
+    #[arg(long)]
+    pub(crate) pull: bool,
+    /// Write the image's digest to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) digest_file: Option<PathBuf>,
+    /// Write the image's configuration digest to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iidfile: Option<PathBuf>,
+    /// Write a JSON report of the run to this file
+    #[arg(long, value_name = "FILE", env = "WINDLASS_REPORT")]
+    pub(crate) report: Option<PathBuf>,
+    /// A policy plugin that must agree: a built-in name or a component file (repeatable)
+    #[arg(long = "policy", value_name = "NAME|FILE")]
+    pub(crate) policies: Vec<String>,
+    /// The build engine: windlass, or the name of an engine mapper
+    #[arg(long, default_value = "windlass", env = "WINDLASS_ENGINE")]
+    pub(crate) engine: String,
+    /// Set a plugin's setting (repeatable)
+    #[arg(long = "set", value_name = "OWNER.SETTING=VALUE")]
+    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginArguments {
+    #[command(subcommand)]
+    pub(crate) command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List the plugins there are
+    List {
+        /// How the list is printed
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Show a plugin's settings, grants and digest, all read from the component
+    Inspect {
+        /// A built-in plugin's name, or a component file
+        plugin: String,
+        /// How it is printed
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+}

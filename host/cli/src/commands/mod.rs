@@ -1,0 +1,205 @@
+//! One file a command: what was typed becomes what is asked of the library, and what it says becomes text and exit code.
+
+pub(crate) mod build;
+pub(crate) mod plan;
+pub(crate) mod plugin;
+pub(crate) mod run;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use windlass::environment::{Environment, cache_home};
+use windlass::sandbox::{self, Cancel, Isolation};
+use windlass::{Failure, Input, Machine, Plugins, Report, Request, Surroundings};
+use windlass_core::{EventSink, ExitCode as Code, Finding};
+
+use crate::arguments::{CommonArguments, StepArguments, Variant};
+use crate::built_in::PLUGINS;
+use crate::errors;
+use crate::progress::{Mode, Progress};
+
+/// How long a cancelled run may take to stop its processes and clean up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Prints what clap says: help and version on standard output with success, mistakes on standard error.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody reads a closed pipe, and nothing else depends on it.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { Code::Settings.code() } else { Code::Success.code() })
+}
+
+/// Becomes root of a user namespace where that is needed, before any thread starts.
+fn prepare_machine(common: &CommonArguments, environment: &Environment) -> Result<Machine, Failure> {
+    let store = store(common, environment);
+    let wanted = match common.isolation.as_str() {
+        "auto" => None,
+        text => Some(text.parse::<Isolation>().map_err(|error| {
+            let finding = Finding::deny("settings/isolation", error.to_string()).about("--isolation");
+            Failure::one(Code::Settings, finding.help("give auto, root, subordinate-ids or single-id"))
+        })?),
+    };
+    let refused = |message: String| Failure::one(Code::Build, Finding::deny("sandbox/unavailable", message));
+    // The place where layers will be decides what the kernel can do there.
+    std::fs::create_dir_all(&store).map_err(|error| {
+        let finding = Finding::deny("store/unusable", format!("cannot create the store {}: {error}", store.display()));
+        Failure::one(Code::Build, finding.help("name another directory with --store or WINDLASS_STORE"))
+    })?;
+    let request = sandbox::Request { wanted, store: Some(store.clone()) };
+    let probe = sandbox::enter_user_namespace(&request).map_err(|error| refused(chain(&error)))?;
+    let cancel = Cancel::new().map_err(|error| refused(error.to_string()))?;
+    Ok(Machine { store, isolation: probe.chosen, cancel })
+}
+
+fn store(common: &CommonArguments, environment: &Environment) -> PathBuf {
+    common.store.clone().unwrap_or_else(|| cache_home(environment).join("windlass"))
+}
+
+/// What every command needs: environment, configuration, plugins.
+fn surroundings(common: &CommonArguments, environment: Environment, events: EventSink) -> Result<Surroundings, Failure> {
+    let configuration = windlass::configuration::load(common.config.as_deref(), &environment)
+        .map_err(|finding| Failure::one(Code::Settings, finding))?;
+    let files = configuration.plugins.iter().chain(&common.plugins).cloned().collect();
+    let plugins = Plugins::new(PLUGINS, files, cache_home(&environment).join("windlass/plugins"));
+    Ok(Surroundings { environment, configuration, plugins, directory: PathBuf::new(), events })
+}
+
+fn request(step: &StepArguments) -> Request {
+    let input = match (&step.file, step.from_env) {
+        (Some(path), _) => Input::File { path: path.clone(), step: step.step.clone() },
+        (None, variant) => Input::Variables {
+            variant: match variant {
+                Some(Variant::Docker) => "docker",
+                _ => "ecr",
+            }
+            .to_owned(),
+        },
+    };
+    Request {
+        input,
+        engine: step.engine.clone(),
+        policies: step.policies.clone(),
+        overrides: step.set.clone(),
+        registry_map: step.common.registry_map.clone(),
+        no_push: false,
+        report: None,
+    }
+}
+
+/// Runs `work` until it ends or a signal asks to stop; `cancel` then ends what runs.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>, cancel: Option<&Cancel>) -> Result<T, Failure> {
+    let started = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = started.map_err(|error| Failure::one(Code::Internal, Finding::deny("internal", error.to_string())))?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = work => result,
+            signal = stopped() => {
+                if let Some(cancel) = cancel {
+                    cancel.cancel();
+                }
+                Err(Failure::cancelled(&format!("stopped by {signal}")))
+            }
+        }
+    });
+    runtime.shutdown_timeout(PATIENCE);
+    result
+}
+
+async fn stopped() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+        _ = hangup.recv() => "SIGHUP",
+    }
+}
+
+/// Carries out a request, with progress, and prints how it ended.
+fn carry_out(request: Request, common: &CommonArguments) -> ExitCode {
+    let environment = Environment::of_this_process();
+    let machine = match prepare_machine(common, &environment) {
+        Ok(machine) => machine,
+        Err(failure) => return failed(&failure, common.progress),
+    };
+    let (progress, events) = Progress::start(common.progress);
+    let work = async {
+        let surroundings = surroundings(common, environment, events)?;
+        let planned = windlass::plan(&request, &surroundings).await?;
+        let (report, result) = windlass::run(planned, &surroundings, &machine).await;
+        result.map(|()| report)
+    };
+    let result = block_on(work, Some(&machine.cancel));
+    progress.close();
+    match result {
+        Ok(report) => succeeded(&report, common.progress),
+        Err(failure) => failed(&failure, common.progress),
+    }
+}
+
+/// The digest goes to standard output, where scripts take it from; what people want to know goes to standard error.
+fn succeeded(report: &Report, mode: Mode) -> ExitCode {
+    let Some(image) = &report.image else { return ExitCode::SUCCESS };
+    if !matches!(mode, Mode::Quiet | Mode::Json) {
+        let mut text = String::new();
+        for reference in &report.pushed {
+            text += &format!("pushed {reference}\n");
+        }
+        for link in &report.links {
+            text += &format!("{}: {}\n", link.title, link.url);
+        }
+        if let Some(first) = report.pushed.first() {
+            text += &format!("look at it with: skopeo inspect docker://{first}\n");
+        }
+        error_text(&text);
+    }
+    let _ = writeln!(std::io::stdout(), "{}", image.digest);
+    ExitCode::SUCCESS
+}
+
+/// Every problem, with the source line where there is one, then the last output of what failed.
+fn failed(failure: &Failure, mode: Mode) -> ExitCode {
+    if mode == Mode::Json {
+        for finding in &failure.findings {
+            let line = serde_json::json!({"event": "error", "code": failure.code.code(), "finding": finding});
+            error_text(&format!("{line}\n"));
+        }
+        return ExitCode::from(failure.code.code());
+    }
+    let colour = std::io::stderr().is_terminal();
+    let mut text = String::new();
+    if !failure.output.is_empty() {
+        text += "last output:\n";
+        for line in &failure.output {
+            text += &format!("  {}\n", crate::progress::clean(line));
+        }
+    }
+    for finding in &failure.findings {
+        text += &errors::in_full(finding, colour);
+    }
+    error_text(&text);
+    ExitCode::from(failure.code.code())
+}
+
+fn error_text(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn output_text(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,39 @@
+//! File-system layers: the listing of a layer's entries, and all that is done with one.
+//!
+//! | verb | from | to |
+//! |---|---|---|
+//! | [`write_layer`] | listing | compressed blob with its digests |
+//! | [`unpack`] | compressed blob | snapshot: a directory in the overlay's form |
+//! | [`list`] | compressed blob | listing without contents |
+//! | [`materialise`] | listing | snapshot |
+//! | [`unpack_archive`] | any archive, for ADD | listing with contents in a staging directory |
+//! | [`diff`] | snapshot that a RUN has written | listing |
+//! | [`View`] | layers, on disk or listed | the merged tree, read without a mount |
+//!
+//! All of it is synchronous; what takes long runs on a few threads of its own and in constant memory.
+
+mod archive;
+mod beneath;
+mod blob;
+mod diff;
+mod entry;
+mod path;
+mod snapshot;
+mod stream;
+mod tar;
+#[cfg(test)]
+mod testing;
+mod text;
+mod unpack;
+mod view;
+
+pub use archive::{ArchiveError, Listed, is_archive, list, unpack_archive};
+pub use blob::{Compression, LayerBlob, LayerOptions, WriteError, write_layer};
+pub use diff::{DiffError, diff};
+pub use entry::{Content, Entry, EntryKind, Listing, Timestamp};
+pub use snapshot::{
+    OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, materialise,
+};
+pub use stream::{Limits, ReadError};
+pub use unpack::{UnpackError, UnpackOptions, Unpacked, adopt, unpack};
+pub use view::{Layer, Resolved, View, ViewError};

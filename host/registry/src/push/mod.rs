@@ -1,0 +1,10 @@
+//! Writing to registries: blobs first, then manifests by their digests, then tags.
+
+mod blob;
+mod image;
+mod manifest;
+mod stream;
+
+pub use blob::Placed;
+pub use image::{Mounts, Pushed};
+pub use stream::Upload;

@@ -1,0 +1,107 @@
+//! The process between the caller and the command: it outlives neither.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_type;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
+use rustix::thread::UnshareFlags;
+
+use crate::failure::Attempt;
+use crate::status::ExitStatus;
+use crate::wire::{self, Report};
+use crate::{command, sys};
+
+/// `argv[0]` of the copy of the program that is to be a supervisor.
+pub(crate) const PROGRAM_NAME: &str = "windlass-sandbox";
+
+/// To be called first in `main`, before any thread starts. In the copy of the program that a run starts, it does that
+/// run's work and never returns; otherwise it returns at once.
+pub fn init() {
+    let mut arguments = std::env::args_os();
+    if arguments.next().is_some_and(|name| name == PROGRAM_NAME) && arguments.next().is_none() {
+        supervise_if_asked();
+    }
+}
+
+/// [`init`] for the time before `main`, when the standard library does not know the arguments yet.
+#[doc(hidden)]
+pub fn init_before_main() {
+    if std::fs::read("/proc/self/cmdline").is_ok_and(|line| line.strip_suffix(b"\0") == Some(PROGRAM_NAME.as_bytes())) {
+        supervise_if_asked();
+    }
+}
+
+fn supervise_if_asked() {
+    // A user may have given the program this name; only a run gives it a socket as standard input.
+    let stdin = rustix::stdio::stdin();
+    if socket_type(stdin).is_ok_and(|kind| kind == rustix::net::SocketType::SEQPACKET)
+        && let Ok(socket) = stdin.try_clone_to_owned()
+    {
+        sys::exit(supervise(&socket));
+    }
+}
+
+/// Runs one command to its end. Returns the exit code of the supervisor itself, which means nothing to the caller.
+fn supervise(socket: &OwnedFd) -> u8 {
+    // Out of the reach of the terminal's Ctrl-C, which is for the caller to act on.
+    let _ = rustix::process::setsid();
+    let Ok(Some(order)) = wire::receive_order(socket.as_fd()) else { return command::FAILED };
+    let started = sys::unshare(UnshareFlags::NEWPID)
+        .and_then(|()| sys::fork(move || command::start(order, socket)))
+        .to("start a process in a new PID namespace");
+    match started {
+        Ok(pid) => {
+            let status = watch(socket, pid);
+            wire::send_report(socket.as_fd(), &Report::Exited(status));
+            0
+        }
+        Err(failure) => {
+            wire::send_report(socket.as_fd(), &Report::Failed(failure));
+            command::FAILED
+        }
+    }
+}
+
+/// Waits until the command has ended, and kills it when the caller hangs up.
+fn watch(socket: &OwnedFd, pid: Pid) -> ExitStatus {
+    close_output();
+    if let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) {
+        let mut fds = [PollFd::new(socket, PollFlags::RDHUP), PollFd::new(&process, PollFlags::IN)];
+        while poll(&mut fds, None) == Err(Errno::INTR) {}
+        if !fds[1].revents().is_empty() {
+            return wait(pid);
+        }
+    }
+    // Also reached without a descriptor to wait on: better no run than one that cannot be stopped.
+    let _ = kill_process(pid, Signal::KILL);
+    wait(pid)
+}
+
+/// The output is the command's alone: whoever reads it is not to wait for the supervisor.
+fn close_output() {
+    if let Ok(null) = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty()) {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
+}
+
+/// Waits for the first process of the PID namespace. The kernel lets it end only after all others in there are gone.
+fn wait(pid: Pid) -> ExitStatus {
+    loop {
+        match waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                if let Some(code) = status.exit_status() {
+                    return ExitStatus::Code(code);
+                }
+                if let Some(signal) = status.terminating_signal() {
+                    return ExitStatus::Signal(signal);
+                }
+            }
+            Err(Errno::INTR) | Ok(None) => {}
+            Err(_) => return ExitStatus::Signal(Signal::KILL.as_raw()),
+        }
+    }
+}

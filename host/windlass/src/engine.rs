@@ -1,0 +1,176 @@
+//! The embedded engine: a step's build settings become a request, and the request an image.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use windlass_builder::execute::{self, Argument, BuildError, BuildRequest, BuiltImage, Dns, NamedContext, Workshop};
+use windlass_core::{Finding, Platform, Reference, Secret};
+use windlass_dockerfile::Dockerfile;
+use windlass_dockerfile::parse::parse;
+use windlass_sandbox::Isolation;
+
+use crate::environment::Environment;
+use crate::step::{ArgumentValue, BuildSettings, SecretSource};
+
+/// A Dockerfile is text that people write; a larger one is something else.
+const LARGEST_DOCKERFILE: u64 = 16 << 20;
+
+/// A Dockerfile that has been read.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    pub(crate) path: PathBuf,
+    pub(crate) dockerfile: Arc<Dockerfile>,
+}
+
+/// Finds and parses the Dockerfile: as given, else below the context, else `Dockerfile` in the context.
+pub(crate) fn recipe(build: &BuildSettings) -> Result<Recipe, Vec<Finding>> {
+    if !build.context.is_dir() {
+        let message = format!("the context {} is not a directory", build.context.display());
+        return Err(vec![
+            Finding::deny("build/context", message)
+                .about("context")
+                .help("give the directory that holds the files to build from"),
+        ]);
+    }
+    let path = match &build.dockerfile {
+        None => build.context.join("Dockerfile"),
+        Some(path) if path.is_file() => path.clone(),
+        Some(path) => {
+            let below = build.context.join(path);
+            if below.is_file() { below } else { path.clone() }
+        }
+    };
+    let bytes = read(&path).map_err(|finding| vec![finding])?;
+    let dockerfile = parse(&bytes, &path.display().to_string())?;
+    Ok(Recipe { path, dockerfile: Arc::new(dockerfile) })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Finding> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let unreadable = |error: std::io::Error| {
+        Finding::deny("dockerfile/unreadable", format!("cannot read the Dockerfile {}: {error}", absolute.display()))
+            .about("dockerfile")
+            .help("name it with `dockerfile` in the step, or with -f")
+    };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > LARGEST_DOCKERFILE {
+        return Err(Finding::deny("dockerfile/large", format!("{} has {size} bytes: that is no Dockerfile", absolute.display())));
+    }
+    std::fs::read(path).map_err(unreadable)
+}
+
+/// What a build needs besides the step.
+pub(crate) struct Circumstances<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) isolation: Isolation,
+    pub(crate) platform: Platform,
+}
+
+/// Builds the image of `recipe` for one platform.
+pub(crate) async fn build(
+    build: &BuildSettings,
+    recipe: &Recipe,
+    circumstances: &Circumstances<'_>,
+    workshop: Workshop,
+) -> Result<BuiltImage, Arc<BuildError>> {
+    let request = request(build, recipe, circumstances).map_err(|findings| Arc::new(BuildError::Dockerfile(findings)))?;
+    execute::build(request, workshop).await
+}
+
+fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances<'_>) -> Result<BuildRequest, Vec<Finding>> {
+    let mut problems = Vec::new();
+    let secrets = collect(
+        &mut problems,
+        build
+            .secrets
+            .iter()
+            .map(|secret| Ok((secret.id.clone(), secret_value(&secret.source, &secret.id, circumstances.environment)?))),
+    );
+    let hosts: Vec<(String, IpAddr)> = collect(
+        &mut problems,
+        build.add_hosts.iter().map(|(name, address)| {
+            address
+                .parse()
+                .map(|address| (name.clone(), address))
+                .map_err(|_| wrong("add-hosts", format!("`{address}` is no address")))
+        }),
+    );
+    let servers: Vec<IpAddr> = collect(
+        &mut problems,
+        build
+            .dns
+            .iter()
+            .map(|server| server.parse().map_err(|_| wrong("custom-dns", format!("`{server}` is no address of a name server")))),
+    );
+    let named_contexts: Vec<(String, NamedContext)> =
+        collect(&mut problems, build.contexts.iter().map(|(name, place)| Ok((name.clone(), named_context(name, place)?))));
+    if build.ssh_key.is_some() {
+        problems.push(wrong("ssh-key", "an ssh key for RUN --mount=type=ssh is not supported yet".to_owned()));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let argument = |value: &ArgumentValue| match value {
+        ArgumentValue::Open(text) => Argument::Open(text.clone()),
+        ArgumentValue::Secret(secret) => Argument::Secret(secret.clone()),
+    };
+    Ok(BuildRequest {
+        dockerfile: Arc::clone(&recipe.dockerfile),
+        dockerfile_path: recipe.path.clone(),
+        context: build.context.clone(),
+        named_contexts: named_contexts.into_iter().collect(),
+        target: build.target.clone(),
+        platform: circumstances.platform.clone(),
+        arguments: build.arguments.iter().map(|a| (a.name.clone(), argument(&a.value))).collect(),
+        labels: build.labels.clone(),
+        annotations: build.annotations.iter().cloned().collect(),
+        secrets: secrets.into_iter().collect(),
+        agents: BTreeMap::new(),
+        hosts,
+        dns: Dns { servers, search: build.dns_search.clone() },
+        no_cache: build.no_cache,
+        isolation: circumstances.isolation,
+        time_limit: None,
+        source_date_epoch: build.source_date_epoch,
+        compression: windlass_layer::Compression::default(),
+    })
+}
+
+fn collect<T>(problems: &mut Vec<Finding>, items: impl Iterator<Item = Result<T, Finding>>) -> Vec<T> {
+    items.filter_map(|item| item.map_err(|finding| problems.push(finding)).ok()).collect()
+}
+
+fn wrong(setting: &str, message: String) -> Finding {
+    Finding::deny("settings/value", message).about(setting)
+}
+
+pub(crate) fn secret_value(source: &SecretSource, id: &str, environment: &Environment) -> Result<Secret, Finding> {
+    match source {
+        SecretSource::Variable(name) => environment.get(name).map(Secret::new).ok_or_else(|| {
+            wrong("secret", format!("the variable {name} of the build secret `{id}` is not set"))
+                .help("set it, or leave the secret out")
+        }),
+        SecretSource::File(path) => std::fs::read_to_string(path)
+            .map(Secret::new)
+            .map_err(|error| wrong("secret", format!("cannot read {} of the build secret `{id}`: {error}", path.display()))),
+    }
+}
+
+/// `docker-image://REF`, or a directory.
+fn named_context(name: &str, place: &str) -> Result<NamedContext, Finding> {
+    if let Some(text) = place.strip_prefix("docker-image://") {
+        let reference = Reference::parse(text).map_err(|error| wrong("build-context", format!("{name}: {error}")))?;
+        return Ok(NamedContext::Image(reference));
+    }
+    if place.contains("://") || place.starts_with("git@") {
+        let message = format!("the named context `{name}` is {place}, and contexts from the network are not supported yet");
+        return Err(wrong("build-context", message).help("give a directory, or docker-image://REFERENCE"));
+    }
+    let path = PathBuf::from(place);
+    if path.is_dir() {
+        return Ok(NamedContext::Directory(path));
+    }
+    Err(wrong("build-context", format!("the named context `{name}` is {place}, which is not a directory")))
+}

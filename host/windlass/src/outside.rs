@@ -1,0 +1,141 @@
+//! Outside engines: what the mapper says, and what the host puts into its slots.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use windlass_core::plan;
+use windlass_core::setting::Settings;
+use windlass_core::{Digest, EventSink, ExitCode, Finding, Invocation, Reference, Secret};
+use windlass_engines::{Engine, Fill};
+use windlass_registry::image::{Document, ImageConfig};
+use windlass_registry::{Blobs, layout};
+use windlass_runtime::host::build_request::BuildRequest;
+use windlass_runtime::{Context, Plugin, engine_mapper};
+
+use crate::bases::Facts;
+use crate::engine::secret_value;
+use crate::environment::Environment;
+use crate::failure::{Failure, chain};
+use crate::images::Image;
+use crate::plugins::refused;
+use crate::step::{ArgumentValue, Step};
+
+/// An outside engine, asked for a build.
+#[derive(Debug, Clone)]
+pub(crate) struct Outside {
+    pub(crate) mapper: Plugin,
+    pub(crate) invocation: Invocation,
+}
+
+impl Outside {
+    /// How it stands in a plan.
+    pub(crate) fn planned(&self) -> plan::Engine {
+        plan::Engine {
+            name: self.mapper.name().to_owned(),
+            command: self.invocation.command(),
+            hand_off: Some(self.invocation.hand_off.to_string()),
+        }
+    }
+}
+
+/// Asks the mapper how its engine is called for this step.
+pub(crate) async fn map(
+    mapper: Plugin,
+    context: &Context,
+    settings: &Settings,
+    step: &Step,
+    facts: &Facts,
+) -> Result<Outside, Failure> {
+    let build = &step.build;
+    let mut request = BuildRequest {
+        target: build.target.clone(),
+        platforms: build.platforms.clone(),
+        labels: build.labels.clone(),
+        annotations: build.annotations.clone(),
+        secrets: build.secrets.iter().map(|secret| secret.id.clone()).collect(),
+        named_contexts: build.contexts.iter().map(|(name, _)| name.clone()).collect(),
+        no_cache: build.no_cache,
+        pull: build.pull,
+        add_hosts: build.add_hosts.clone(),
+        dns: build.dns.clone(),
+        dns_search: build.dns_search.clone(),
+        registry_map: step.registries.map.clone(),
+        insecure_registries: step.registries.insecure.clone(),
+        bases: full_names(facts),
+        source_date_epoch: build.source_date_epoch.and_then(|seconds| u64::try_from(seconds).ok()),
+        ..BuildRequest::default()
+    };
+    for argument in &build.arguments {
+        match &argument.value {
+            ArgumentValue::Open(text) => request.arguments.push((argument.name.clone(), text.clone())),
+            ArgumentValue::Secret(_) => request.secret_arguments.push(argument.name.clone()),
+        }
+    }
+    let mapped = engine_mapper::map(&mapper, context, settings, &request).await;
+    let mapped = mapped.map_err(|error| refused(ExitCode::Plan, error))?;
+    let denied: Vec<Finding> = mapped.findings.iter().filter(|f| f.severity == windlass_core::Severity::Deny).cloned().collect();
+    if !denied.is_empty() {
+        return Err(Failure::new(ExitCode::Plan, denied));
+    }
+    mapped.findings.iter().for_each(|finding| context.events.notice(finding.clone()));
+    Ok(Outside { mapper, invocation: mapped.invocation })
+}
+
+/// Every image that the build begins with or copies from, as written and in full: an engine must not look short names up
+/// in another place than the policies have judged.
+fn full_names(facts: &Facts) -> Vec<(String, String)> {
+    let named = facts.bases.iter().chain(&facts.further).filter(|base| base.repository.is_some());
+    let full = |base: &plan::Base| Reference::parse(&base.reference).ok().map(|full| (base.reference.clone(), full.to_string()));
+    named.filter_map(full).collect()
+}
+
+/// Runs the engine and takes its image over.
+pub(crate) async fn build(
+    outside: &Outside,
+    step: &Step,
+    dockerfile: &Path,
+    environment: &Environment,
+    scratch: PathBuf,
+    blobs: &Blobs,
+    events: &EventSink,
+) -> Result<Image, Failure> {
+    let build = &step.build;
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut fill = Fill { context: absolute(&build.context), dockerfile: absolute(dockerfile), ..Fill::default() };
+    for secret in &build.secrets {
+        let value =
+            secret_value(&secret.source, &secret.id, environment).map_err(|finding| Failure::one(ExitCode::Settings, finding))?;
+        fill.secrets.insert(secret.id.clone(), value);
+    }
+    for argument in &build.arguments {
+        if let ArgumentValue::Secret(secret) = &argument.value {
+            fill.arguments.insert(argument.name.clone(), secret.clone());
+        }
+    }
+    fill.named_contexts = build.contexts.iter().map(|(name, place)| (name.clone(), absolute(Path::new(place)))).collect();
+    fill.docker_config = docker_config(environment);
+    let variables = environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let engine = Engine { environment: variables, scratch, events: events.clone() };
+    let handed = engine.run(&outside.invocation, &fill).await?;
+    let unusable = |message: String| Failure::one(ExitCode::Build, Finding::deny("engine/image", message));
+    let images = layout::read(&handed.path, blobs).await.map_err(|error| unusable(chain(&error)))?;
+    let Some(image) = images.into_iter().next() else {
+        return Err(unusable(format!("the engine `{}` handed over a layout without an image", outside.invocation.program)));
+    };
+    let manifest = image.tree.manifests().iter().find(|manifest| matches!(manifest.document(), Ok(Document::Image(_))));
+    let manifest = manifest.cloned().ok_or_else(|| unusable("the engine's layout lists no image".to_owned()))?;
+    let Ok(Document::Image(document)) = manifest.document() else {
+        return Err(unusable("the engine's image has no manifest".to_owned()));
+    };
+    let config_digest: Digest = document.config.digest.clone();
+    let bytes = blobs.read(&config_digest, 8 << 20).map_err(|error| unusable(chain(&error)))?;
+    let config = ImageConfig::parse(&bytes).map_err(|error| unusable(error.to_string()))?;
+    Ok(Image { tree: image.tree, manifest, config, config_digest, source: Arc::new(blobs.clone()), origins: Default::default() })
+}
+
+/// The docker configuration that base images are read with.
+fn docker_config(environment: &Environment) -> Option<Secret> {
+    let directory =
+        environment.get("DOCKER_CONFIG").map(PathBuf::from).or_else(|| environment.home().map(|home| home.join(".docker")))?;
+    std::fs::read_to_string(directory.join("config.json")).ok().map(Secret::new)
+}

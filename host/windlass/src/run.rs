@@ -1,0 +1,288 @@
+//! A plan is carried out: admitted, built, admitted again, exported, pushed, reported.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use windlass_builder::execute::{StepOutcome, Workshop};
+use windlass_builder::store::Store;
+use windlass_core::setting::Settings;
+use windlass_core::{ExitCode, Finding, Platform, Repository, Severity};
+use windlass_registry::{Credential, CredentialError, Registry};
+use windlass_runtime::host::plan_view::PlanFacts;
+use windlass_runtime::registry_adapter::{self, Authorization};
+use windlass_runtime::{Context, Plugin, policy};
+use windlass_sandbox::{Cancel, Isolation};
+
+use crate::connection;
+use crate::credentials::{Authorizer, Credentials};
+use crate::engine::{self, Circumstances};
+use crate::failure::{Failure, chain};
+use crate::images::Image;
+use crate::inside::Inside;
+use crate::keys;
+use crate::outputs;
+use crate::outside;
+use crate::planning::{Destination, Planned, Surroundings};
+use crate::plugins::{allowed, refused};
+use crate::ports;
+use crate::publish::{self, Target};
+use crate::report::{ImageReport, Link, Report, StepReport};
+
+/// Where and how a build works on this machine.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Where layers and caches are kept.
+    pub store: PathBuf,
+    /// How RUN steps are isolated.
+    pub isolation: Isolation,
+    /// What stops running steps.
+    pub cancel: Cancel,
+}
+
+/// Carries out a plan. The report tells what was done also when it did not end well.
+pub async fn run(planned: Planned, surroundings: &Surroundings, machine: &Machine) -> (Report, Result<(), Failure>) {
+    let started = Instant::now();
+    let mut report = Report::new(planned.plan.clone());
+    let limit = planned.step.timeout;
+    let work = Run { planned: &planned, surroundings, machine }.through(&mut report);
+    let result = match limit {
+        None => work.await,
+        Some(limit) => match tokio::time::timeout(limit, work).await {
+            Ok(result) => result,
+            Err(_) => {
+                machine.cancel.cancel();
+                Err(Failure::cancelled(&format!("the step did not end within its timeout of {} seconds", limit.as_secs())))
+            }
+        },
+    };
+    report.finish(result.as_ref().err(), started.elapsed());
+    let result = match (&planned.step.outputs.report, result) {
+        (Some(path), Ok(())) => outputs::write_report(path, &report).map_err(|error| Failure::from(vec![error])),
+        (Some(path), failed) => {
+            // The failure is what counts; a report that cannot be written on top of it would hide it.
+            let _ = outputs::write_report(path, &report);
+            failed
+        }
+        (None, result) => result,
+    };
+    (report, result)
+}
+
+struct Run<'a> {
+    planned: &'a Planned,
+    surroundings: &'a Surroundings,
+    machine: &'a Machine,
+}
+
+impl Run<'_> {
+    async fn through(self, report: &mut Report) -> Result<(), Failure> {
+        let Planned { step, plan, .. } = self.planned;
+        plan.findings.iter().for_each(|finding| self.surroundings.events.notice(finding.clone()));
+        self.check_plan(report).await?;
+        let registry = self.registry()?;
+        if step.push && step.skip_push_if_tag_exists && self.exists_already(&registry).await? {
+            return Ok(());
+        }
+        let store = Store::open(&self.machine.store).map_err(|error| {
+            let finding =
+                Finding::deny("store/unusable", chain(&error)).help("name another directory with --store or WINDLASS_STORE");
+            Failure::one(ExitCode::Build, finding)
+        })?;
+        let store = Arc::new(store);
+        let image = self.build(&registry, &store, report).await?;
+        report.image = Some(image.report());
+        self.check_image(&image, &store, report).await?;
+        let targets: Vec<Target> = (self.planned.destinations.iter())
+            .map(|destination| Target { repository: destination.resolved.repository.clone(), tags: destination.tags.clone() })
+            .collect();
+        publish::export(&image, &step.outputs, &targets, &self.surroundings.events).await?;
+        if step.push && !targets.is_empty() {
+            for destination in &self.planned.destinations {
+                report.prepared.extend(self.prepare(destination).await?);
+            }
+            report.pushed = publish::push(&image, &targets, &registry, &self.surroundings.events).await?;
+            for destination in &self.planned.destinations {
+                report.links.extend(self.links(destination, &image.report()).await);
+            }
+        }
+        match outputs::write(&step.outputs, plan, &image.report()) {
+            errors if errors.is_empty() => Ok(()),
+            errors => Err(errors.into()),
+        }
+    }
+
+    fn context(&self, plugin: &Plugin) -> Context {
+        let mut context = Context::closed(self.surroundings.events.clone()).allow(allowed(plugin));
+        context.aws_ecr = Some(ports::ecr(&self.surroundings.environment));
+        context
+    }
+
+    async fn check_plan(&self, report: &mut Report) -> Result<(), Failure> {
+        let mut findings = Vec::new();
+        for (plugin, settings) in &self.planned.policies {
+            let facts = Arc::new(PlanFacts {
+                stages: self.planned.graph_facts.stages.clone(),
+                further_bases: self.planned.graph_facts.further.clone(),
+                source: self.planned.source.clone(),
+                ..PlanFacts::new(self.planned.plan.clone())
+            });
+            let told = policy::check_plan(plugin, &self.context(plugin), settings, facts).await;
+            findings.extend(told.map_err(|error| refused(ExitCode::Plan, error))?);
+        }
+        self.admit(findings, report)
+    }
+
+    async fn check_image(&self, image: &Image, store: &Arc<Store>, report: &mut Report) -> Result<(), Failure> {
+        let mut findings = Vec::new();
+        for (plugin, settings) in &self.planned.policies {
+            let view = Arc::new(Inside::new(image, store));
+            let told = policy::check_image(plugin, &self.context(plugin), settings, view).await;
+            findings.extend(told.map_err(|error| refused(ExitCode::Plan, error))?);
+        }
+        self.admit(findings, report)
+    }
+
+    fn admit(&self, findings: Vec<Finding>, report: &mut Report) -> Result<(), Failure> {
+        let (denied, others): (Vec<Finding>, Vec<Finding>) =
+            findings.into_iter().partition(|finding| finding.severity == Severity::Deny);
+        for finding in others {
+            self.surroundings.events.notice(finding.clone());
+            report.findings.push(finding);
+        }
+        if denied.is_empty() { Ok(()) } else { Err(Failure::new(ExitCode::Denied, denied)) }
+    }
+
+    fn registry(&self) -> Result<Registry, Failure> {
+        let planned = self.planned;
+        let host = planned.destinations.first().map(|destination| destination.resolved.repository.registry().to_owned());
+        let environment = &self.surroundings.environment;
+        let keychain = keys::keychain(&planned.push_credentials, &planned.base_credentials, host.as_deref(), environment)?;
+        let mut authorizers: BTreeMap<Repository, Arc<dyn Authorizer>> = BTreeMap::new();
+        for destination in planned.destinations.iter().filter(|_| planned.step.push) {
+            let Some((plugin, settings)) = &destination.adapter else { continue };
+            let adapter = Adapter {
+                context: self.context(plugin),
+                plugin: plugin.clone(),
+                settings: settings.clone(),
+                destination: destination.resolved.clone(),
+            };
+            authorizers.insert(destination.resolved.repository.clone(), Arc::new(adapter));
+        }
+        let credentials = Arc::new(Credentials::new(keychain, authorizers));
+        connection::registry(&planned.step.registries, credentials).map_err(|findings| Failure::new(ExitCode::Settings, findings))
+    }
+
+    /// Whether a tag is there already, so that nothing is to be done.
+    async fn exists_already(&self, registry: &Registry) -> Result<bool, Failure> {
+        for destination in &self.planned.destinations {
+            for tag in &destination.tags {
+                let reference = destination.resolved.repository.tagged(tag.clone());
+                let found = registry.pushed_digest(&reference).await.map_err(|source| {
+                    let repository = destination.resolved.repository.clone();
+                    Failure::from(publish::PublishError::Push { repository, source: Box::new(source) })
+                })?;
+                if found.is_some() {
+                    let finding = Finding::warn("push/exists", format!("{reference} exists already: nothing is built or pushed"));
+                    self.surroundings.events.notice(finding.about("skip-push-if-tag-exists"));
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn build(&self, registry: &Registry, store: &Arc<Store>, report: &mut Report) -> Result<Image, Failure> {
+        let Planned { step, recipe, outside, .. } = self.planned;
+        let environment = &self.surroundings.environment;
+        let events = &self.surroundings.events;
+        if let Some(outside) = outside {
+            let scratch = self.machine.store.join("engines");
+            return outside::build(outside, step, &recipe.path, environment, scratch, store.blobs(), events).await;
+        }
+        let circumstances = Circumstances {
+            environment,
+            isolation: self.machine.isolation,
+            platform: step.build.platforms.first().cloned().unwrap_or_else(Platform::host),
+        };
+        let workshop = Workshop {
+            store: Arc::clone(store),
+            registry: registry.clone(),
+            events: events.clone(),
+            cancel: self.machine.cancel.clone(),
+        };
+        let built =
+            engine::build(&step.build, recipe, &circumstances, workshop).await.map_err(|error| Failure::from(error.as_ref()))?;
+        report.steps = built
+            .steps
+            .iter()
+            .map(|(title, outcome)| StepReport { title: title.clone(), outcome: word(*outcome).to_owned() })
+            .collect();
+        Image::built(built, store.blobs().clone(), registry.clone())
+            .map_err(|error| Failure::one(ExitCode::Internal, Finding::deny("internal", chain(&error))))
+    }
+
+    async fn prepare(&self, destination: &Destination) -> Result<Vec<String>, Failure> {
+        let Some((plugin, settings)) = &destination.adapter else { return Ok(Vec::new()) };
+        let prepared = registry_adapter::prepare(plugin, &self.context(plugin), settings, &destination.resolved).await;
+        let done = prepared.map_err(|error| {
+            let failure = refused(ExitCode::Push, error);
+            let credentials = failure.findings.iter().any(|finding| finding.rule.ends_with("credentials"));
+            if credentials { Failure { code: ExitCode::Credentials, ..failure } } else { failure }
+        })?;
+        done.iter().for_each(|text| self.surroundings.events.notice(Finding::inform("push/prepared", text.clone())));
+        Ok(done)
+    }
+
+    /// Links are a service; an adapter that cannot give them does not spoil a push that was done.
+    async fn links(&self, destination: &Destination, image: &ImageReport) -> Vec<Link> {
+        let Some((plugin, settings)) = &destination.adapter else { return Vec::new() };
+        match registry_adapter::links(plugin, &self.context(plugin), settings, &destination.resolved, &image.digest).await {
+            Ok(links) => links.into_iter().map(|link| Link { title: link.title, url: link.url }).collect(),
+            Err(error) => {
+                self.surroundings.events.notice(Finding::warn("push/links", chain(&error)));
+                Vec::new()
+            }
+        }
+    }
+}
+
+fn word(outcome: StepOutcome) -> &'static str {
+    match outcome {
+        StepOutcome::Run => "run",
+        StepOutcome::Cached => "cached",
+    }
+}
+
+/// A destination's adapter, asked for credentials.
+struct Adapter {
+    plugin: Plugin,
+    context: Context,
+    settings: Settings,
+    destination: registry_adapter::Destination,
+}
+
+#[async_trait]
+impl Authorizer for Adapter {
+    async fn authorize(&self) -> Result<Option<Credential>, CredentialError> {
+        let told = registry_adapter::authorize(&self.plugin, &self.context, &self.settings, &self.destination).await;
+        match told {
+            Ok(Authorization::Anonymous) => Ok(Some(Credential::Anonymous)),
+            Ok(Authorization::Basic { user, password, .. }) => Ok(Some(Credential::Basic { user, password })),
+            Ok(Authorization::Bearer { token, .. }) => Ok(Some(Credential::Bearer(token))),
+            Ok(Authorization::DockerConfig) => Ok(None),
+            Err(error) => {
+                let findings = error.into_findings();
+                let message = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                let help = findings.iter().find_map(|finding| finding.help.clone());
+                let error = CredentialError::new(message);
+                Err(match help {
+                    Some(help) => error.help(help),
+                    None => error,
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The settings of the step itself: what every dialect translates into, whatever the CI calls it.
+
+use windlass_core::setting::{Kind, Spec};
+
+/// Name, kind, default, help.
+type Row = (&'static str, Kind, Option<&'static str>, &'static str);
+
+const ROWS: &[Row] = &[
+    ("name", Kind::Text, None, "What the step is called in messages."),
+    ("context", Kind::Text, Some("."), "The directory with the files that the Dockerfile may copy."),
+    ("dockerfile", Kind::Text, None, "The Dockerfile; as given, else below the context. Default: `Dockerfile` in the context."),
+    ("target", Kind::Text, None, "The stage to build. Default: the last one."),
+    ("platforms", Kind::Texts, None, "The platforms to build for, such as linux/amd64. Default: this machine's."),
+    ("build-args", Kind::Pairs, None, "Values for ARG instructions."),
+    (
+        "build-args-from-env",
+        Kind::Texts,
+        None,
+        "Names of ARG instructions whose values are read from the environment; the values are not shown.",
+    ),
+    ("labels", Kind::Pairs, None, "Labels to set on the image."),
+    (
+        "auto-labels",
+        Kind::Flag,
+        Some("false"),
+        "Set the org.opencontainers.image labels created, revision, source and url from the CI's facts.",
+    ),
+    ("annotations", Kind::Pairs, None, "Annotations to set on the image manifest."),
+    ("tags", Kind::Texts, None, "The tags to push. Default: latest."),
+    ("push", Kind::Flag, Some("true"), "Push the image; false builds only."),
+    ("no-cache", Kind::Flag, Some("false"), "Run every step again."),
+    ("pull", Kind::Flag, Some("false"), "Ask the registry for base images even when a copy by the same tag is here."),
+    ("add-hosts", Kind::Texts, None, "HOST:ADDRESS entries for /etc/hosts in RUN steps."),
+    ("custom-dns", Kind::Texts, None, "Name servers for RUN steps. Default: this machine's."),
+    ("custom-dns-search", Kind::Texts, None, "Search domains for RUN steps. Default: this machine's."),
+    ("build-secrets-from-env", Kind::Pairs, None, "ID=VARIABLE: secrets for RUN --mount=type=secret, from the environment."),
+    ("build-secrets-from-file", Kind::Pairs, None, "ID=PATH: secrets for RUN --mount=type=secret, from files."),
+    ("build-secret", Kind::Text, None, "One secret for RUN --mount=type=secret, as `id=ID,src=PATH` or `id=ID,env=VARIABLE`."),
+    ("ssh-key", Kind::Secret, None, "A private key for RUN --mount=type=ssh."),
+    ("tar-path", Kind::Text, None, "Also write the image as a docker archive to this file."),
+    ("oci-layout-path", Kind::Text, None, "Also write the image as an OCI layout to this directory."),
+    ("artifact-file", Kind::Text, None, "Write the docker/v1 artifact JSON that Harness shows to this file."),
+    ("digest-file", Kind::Text, None, "Write the image's digest to this file."),
+    ("image-name-with-digest-file", Kind::Text, None, "Write REPOSITORY@DIGEST, a line each, to this file."),
+    ("image-name-tag-with-digest-file", Kind::Text, None, "Write REPOSITORY:TAG@DIGEST, a line each, to this file."),
+    ("output-file", Kind::Text, None, "Append `digest=…` (and IMAGE_TAR_PATH) to this dotenv file."),
+    ("metadata-file", Kind::Text, None, "Write buildx's metadata JSON (containerimage.digest, image.name) to this file."),
+    ("registry-mirrors", Kind::Texts, None, "Mirrors that are asked before Docker Hub when a base image is pulled."),
+    ("insecure", Kind::Flag, Some("false"), "Push over plain HTTP."),
+    ("insecure-pull", Kind::Flag, Some("false"), "Pull base images over plain HTTP."),
+    ("insecure-registries", Kind::Texts, None, "Registries that are spoken to over plain HTTP."),
+    ("skip-tls-verify", Kind::Flag, Some("false"), "Do not check the destination's certificate."),
+    ("skip-tls-verify-pull", Kind::Flag, Some("false"), "Do not check certificates when base images are pulled."),
+    ("registry-certificates", Kind::Pairs, None, "HOST=PATH: certificate authorities to trust for a registry."),
+    ("registry-client-certs", Kind::Pairs, None, "HOST=CERTIFICATE,KEY: a client certificate for a registry."),
+    ("push-retry", Kind::Integer, None, "How often a failed push is tried again."),
+    ("pull-retry", Kind::Integer, None, "How often a failed pull is tried again."),
+    (
+        "reproducible",
+        Kind::Flag,
+        Some("false"),
+        "Set every time in the image to SOURCE_DATE_EPOCH, or to 1970 when that is not set.",
+    ),
+    ("timeout", Kind::Text, None, "How long the whole step may take, such as `1h 30m`."),
+    (
+        "skip-push-if-tag-exists",
+        Kind::Flag,
+        Some("false"),
+        "End successfully without building when a tag is in the repository already.",
+    ),
+];
+
+/// Settings of the plugins we replace that the embedded builder does not honour yet: named, and refused or noted.
+const LATER: &[Row] = &[
+    ("cache", Kind::Flag, None, "Use a registry cache."),
+    ("cache-repo", Kind::Text, None, "The repository of the registry cache."),
+    ("cache-from", Kind::Texts, None, "Caches to read."),
+    ("cache-to", Kind::Texts, None, "Caches to write."),
+    ("cache-ttl-hours", Kind::Integer, None, "How old a cache entry may be."),
+    ("single-layer", Kind::Flag, None, "Make one layer of all steps."),
+    ("squash", Kind::Flag, None, "Make one layer of all steps."),
+    ("push-only", Kind::Flag, None, "Push an image that was built earlier."),
+    ("source-tar-path", Kind::Text, None, "The archive that push-only pushes."),
+    ("source-image", Kind::Text, None, "The image that push-only pushes."),
+    ("memory-limit", Kind::Text, None, "Memory for RUN steps."),
+    ("cpu-limit", Kind::Text, None, "Processors for RUN steps."),
+    ("compression", Kind::Text, None, "How layers are compressed."),
+    ("quiet", Kind::Flag, None, "Print less."),
+    ("verbosity", Kind::Text, None, "How much is printed."),
+    ("env-file", Kind::Text, None, "A dotenv file with further variables."),
+];
+
+/// Every setting of the step.
+#[must_use]
+pub fn specs() -> Vec<Spec> {
+    ROWS.iter().chain(LATER).map(spec).collect()
+}
+
+/// The settings that are known but have no effect yet.
+pub(crate) fn without_effect() -> impl Iterator<Item = &'static str> {
+    LATER.iter().map(|row| row.0)
+}
+
+fn spec(&(name, kind, default, help): &Row) -> Spec {
+    Spec {
+        name: name.to_owned(),
+        aliases: Vec::new(),
+        kind,
+        default: default.map(str::to_owned),
+        required: false,
+        choices: Vec::new(),
+        help: help.to_owned(),
+    }
+}

@@ -1,0 +1,335 @@
+//! Checked settings become a [`Step`].
+
+use std::path::PathBuf;
+
+use windlass_core::setting::{Origin, Settings};
+use windlass_core::{Finding, Platform, Secret};
+
+use super::declared::without_effect;
+use super::{ArgumentValue, BuildArgument, BuildSecret, BuildSettings, Outputs, RegistrySettings, SecretSource, Step};
+use crate::duration;
+use crate::environment::Environment;
+
+/// Reads the step, and tells what it says that has no effect.
+///
+/// # Errors
+/// Every value that does not mean what its setting asks for.
+pub(crate) fn read(settings: &Settings, environment: &Environment) -> Result<(Step, Vec<Finding>), Vec<Finding>> {
+    let mut reader = Reader { settings, environment, problems: Vec::new() };
+    let step = Step {
+        name: settings.text("name").map(str::to_owned),
+        build: reader.build(),
+        tags: settings.texts("tags").to_vec(),
+        push: settings.flag("push"),
+        skip_push_if_tag_exists: settings.flag("skip-push-if-tag-exists"),
+        outputs: reader.outputs(),
+        registries: reader.registries(),
+        timeout: reader.parsed("timeout", duration::parse).flatten(),
+    };
+    reader.refuse_what_would_change_the_meaning();
+    let notices = ignored(settings);
+    if reader.problems.is_empty() { Ok((step, notices)) } else { Err(reader.problems) }
+}
+
+/// Settings that leave the result as it is and are merely not made use of yet.
+fn ignored(settings: &Settings) -> Vec<Finding> {
+    let given = without_effect().filter(|name| settings.get(name).is_some() && !REFUSED.contains(name));
+    given
+        .filter(|name| settings.get(name).is_some_and(|(value, _)| !matches!(value.to_string().as_str(), "" | "false")))
+        .map(|name| {
+            let origin = settings.get(name).map(|(_, origin)| origin.clone()).unwrap_or_default();
+            located(
+                Finding::warn(
+                    "settings/no-effect",
+                    format!("`{name}` has no effect in this version; the build goes on without it"),
+                ),
+                &origin,
+            )
+        })
+        .collect()
+}
+
+/// Settings without which the result would be another one.
+const REFUSED: &[&str] = &["push-only", "source-tar-path", "source-image", "single-layer", "squash"];
+
+struct Reader<'a> {
+    settings: &'a Settings,
+    environment: &'a Environment,
+    problems: Vec<Finding>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, name: &str, message: impl Into<String>, help: &str) {
+        let origin = self.settings.get(name).map(|(_, origin)| origin.clone()).unwrap_or_default();
+        self.problems.push(located(Finding::deny("settings/value", message), &origin).help(help));
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.settings.text(name).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+
+    fn parsed<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        match self.settings.text(name).map(parse)? {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.problem(name, message, "see the setting's documentation");
+                None
+            }
+        }
+    }
+
+    fn build(&mut self) -> BuildSettings {
+        let settings = self.settings;
+        BuildSettings {
+            context: self.path("context").unwrap_or_else(|| PathBuf::from(".")),
+            dockerfile: self.path("dockerfile"),
+            target: settings.text("target").filter(|t| !t.is_empty()).map(str::to_owned),
+            platforms: self.platforms(),
+            arguments: self.arguments(),
+            labels: settings.pairs("labels").to_vec(),
+            annotations: settings.pairs("annotations").to_vec(),
+            no_cache: settings.flag("no-cache"),
+            pull: settings.flag("pull"),
+            add_hosts: self.hosts(),
+            dns: settings.texts("custom-dns").to_vec(),
+            dns_search: settings.texts("custom-dns-search").to_vec(),
+            secrets: self.secrets(),
+            ssh_key: settings.secret("ssh-key").filter(|key| !key.is_empty()).cloned(),
+            contexts: Vec::new(),
+            source_date_epoch: self.epoch(),
+        }
+    }
+
+    fn platforms(&mut self) -> Vec<Platform> {
+        let mut platforms = Vec::new();
+        for text in self.settings.texts("platforms") {
+            match Platform::parse(text) {
+                Ok(platform) => platforms.push(platform),
+                Err(error) => self.problem("platforms", error.to_string(), "name platforms such as linux/amd64"),
+            }
+        }
+        platforms
+    }
+
+    /// Arguments as given; one without a value takes it from the environment, as the executors of old did.
+    fn arguments(&self) -> Vec<BuildArgument> {
+        let open = self.settings.pairs("build-args").iter();
+        let mut arguments: Vec<BuildArgument> =
+            open.map(|(name, value)| BuildArgument { name: name.clone(), value: ArgumentValue::Open(value.clone()) }).collect();
+        for name in self.settings.texts("build-args-from-env") {
+            let upper = name.to_ascii_uppercase();
+            let Some((_, value)) = self.environment.first(&[name, &upper, &format!("HARNESS_{upper}")]) else { continue };
+            if !arguments.iter().any(|argument| argument.name == *name) {
+                arguments.push(BuildArgument { name: name.clone(), value: ArgumentValue::Secret(Secret::new(value)) });
+            }
+        }
+        arguments
+    }
+
+    fn hosts(&mut self) -> Vec<(String, String)> {
+        let mut hosts = Vec::new();
+        for entry in self.settings.texts("add-hosts") {
+            match parse_host(entry) {
+                Some(pair) => hosts.push(pair),
+                None => {
+                    self.problem("add-hosts", format!("`{entry}` is not HOST:ADDRESS"), "write such as `db.internal:127.0.0.1`")
+                }
+            }
+        }
+        hosts
+    }
+
+    fn secrets(&mut self) -> Vec<BuildSecret> {
+        let variable =
+            |(id, name): &(String, String)| BuildSecret { id: id.clone(), source: SecretSource::Variable(name.clone()) };
+        let file =
+            |(id, path): &(String, String)| BuildSecret { id: id.clone(), source: SecretSource::File(PathBuf::from(path)) };
+        let mut secrets: Vec<BuildSecret> = self.settings.pairs("build-secrets-from-env").iter().map(variable).collect();
+        secrets.extend(self.settings.pairs("build-secrets-from-file").iter().map(file));
+        if let Some(text) = self.settings.text("build-secret").filter(|text| !text.is_empty()) {
+            match parse_secret(text) {
+                Ok(secret) => secrets.push(secret),
+                Err(message) => self.problem("build-secret", message, "write `id=ID,src=PATH` or `id=ID,env=VARIABLE`"),
+            }
+        }
+        secrets
+    }
+
+    fn epoch(&mut self) -> Option<i64> {
+        let reproducible = self.settings.flag("reproducible");
+        match self.environment.get("SOURCE_DATE_EPOCH") {
+            Some(text) => match text.parse() {
+                Ok(seconds) => Some(seconds),
+                Err(_) => {
+                    self.problems.push(Finding::deny(
+                        "settings/value",
+                        format!("SOURCE_DATE_EPOCH must be seconds since 1970, not `{text}`"),
+                    ));
+                    None
+                }
+            },
+            None => reproducible.then_some(0),
+        }
+    }
+
+    fn outputs(&self) -> Outputs {
+        let mut output_files: Vec<PathBuf> = self.path("output-file").into_iter().collect();
+        for variable in ["DRONE_OUTPUT", "GITHUB_OUTPUT"] {
+            output_files.extend(self.environment.get(variable).map(PathBuf::from));
+        }
+        output_files.dedup();
+        Outputs {
+            oci_layouts: self.path("oci-layout-path").into_iter().collect(),
+            oci_archives: Vec::new(),
+            docker_archives: self.path("tar-path").into_iter().collect(),
+            artifact_file: self.path("artifact-file"),
+            digest_file: self.path("digest-file"),
+            image_id_file: None,
+            name_with_digest_file: self.path("image-name-with-digest-file"),
+            name_tag_with_digest_file: self.path("image-name-tag-with-digest-file"),
+            output_files,
+            metadata_file: self.path("metadata-file"),
+            report: None,
+        }
+    }
+
+    fn registries(&mut self) -> RegistrySettings {
+        let settings = self.settings;
+        let mut client_certificates = Vec::new();
+        for (host, files) in settings.pairs("registry-client-certs") {
+            match files.split_once(',') {
+                Some((certificate, key)) => {
+                    client_certificates.push((host.clone(), PathBuf::from(certificate), PathBuf::from(key)))
+                }
+                None => self.problem(
+                    "registry-client-certs",
+                    format!("`{host}={files}` is not HOST=CERTIFICATE,KEY"),
+                    "name both files",
+                ),
+            }
+        }
+        RegistrySettings {
+            map: Vec::new(),
+            mirrors: settings.texts("registry-mirrors").to_vec(),
+            insecure: settings.texts("insecure-registries").to_vec(),
+            insecure_push: settings.flag("insecure"),
+            insecure_pull: settings.flag("insecure-pull"),
+            skip_tls_verify_push: settings.flag("skip-tls-verify"),
+            skip_tls_verify_pull: settings.flag("skip-tls-verify-pull"),
+            certificates: settings
+                .pairs("registry-certificates")
+                .iter()
+                .map(|(host, path)| (host.clone(), PathBuf::from(path)))
+                .collect(),
+            client_certificates,
+            push_retries: settings.integer("push-retry").and_then(|n| u32::try_from(n).ok()),
+            pull_retries: settings.integer("pull-retry").and_then(|n| u32::try_from(n).ok()),
+        }
+    }
+
+    fn refuse_what_would_change_the_meaning(&mut self) {
+        for name in REFUSED {
+            let given = self.settings.get(name).is_some_and(|(value, _)| !matches!(value.to_string().as_str(), "" | "false"));
+            if given {
+                self.problem(
+                    name,
+                    format!("`{name}` is not supported yet, and without it the result would be another one"),
+                    "take the setting out",
+                );
+            }
+        }
+    }
+}
+
+fn located(finding: Finding, origin: &Origin) -> Finding {
+    let finding = finding.about(&origin.name);
+    match &origin.place {
+        Some(place) => finding.at(place.clone()),
+        None => finding,
+    }
+}
+
+/// `HOST:ADDRESS`, where the address may be IPv6 and `=` may stand for the colon.
+#[must_use]
+pub fn parse_host(entry: &str) -> Option<(String, String)> {
+    let (host, address) = entry.split_once('=').or_else(|| entry.split_once(':'))?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let valid = !host.is_empty() && (address.parse::<std::net::IpAddr>().is_ok() || address == "host-gateway");
+    valid.then(|| (host.to_owned(), address.to_owned()))
+}
+
+/// `id=ID,src=PATH` or `id=ID,env=VARIABLE`; `id` alone reads the variable of that name.
+///
+/// # Errors
+/// When a part is unknown, or there is no id.
+pub fn parse_secret(text: &str) -> Result<BuildSecret, String> {
+    let (mut id, mut source) = (None, None);
+    for part in text.split(',') {
+        match part.split_once('=') {
+            Some(("id", value)) => id = Some(value.to_owned()),
+            Some(("src" | "source", value)) => source = Some(SecretSource::File(PathBuf::from(value))),
+            Some(("env", value)) => source = Some(SecretSource::Variable(value.to_owned())),
+            Some(("type", "file" | "env")) => {}
+            _ => return Err(format!("`{part}` is no part of a secret")),
+        }
+    }
+    let id = id.filter(|id| !id.is_empty()).ok_or_else(|| "a secret must have an id".to_owned())?;
+    let source = source.unwrap_or_else(|| SecretSource::Variable(id.clone()));
+    Ok(BuildSecret { id, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_core::setting::{Assignment, Value, check};
+
+    use super::*;
+
+    fn step(pairs: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<(Step, Vec<Finding>), Vec<Finding>> {
+        let given: Vec<Assignment> = pairs
+            .iter()
+            .map(|(name, text)| Assignment {
+                name: (*name).to_owned(),
+                value: Value::Text((*text).to_owned()),
+                origin: Origin::named(name.to_uppercase()),
+            })
+            .collect();
+        let environment = Environment::from_iter(variables.iter().copied());
+        read(&check("the step", &super::super::specs(), &given)?, &environment)
+    }
+
+    #[test]
+    fn defaults_push_the_context_here() {
+        let (step, notices) = step(&[], &[]).unwrap();
+        assert!(step.push && notices.is_empty());
+        assert_eq!(step.build.context, PathBuf::from("."));
+    }
+
+    #[test]
+    fn arguments_from_the_environment_are_secret() {
+        let (step, _) = step(&[("build-args-from-env", "token,absent")], &[("TOKEN", "canary")]).unwrap();
+        assert_eq!(step.build.arguments.len(), 1);
+        assert!(!format!("{step:?}").contains("canary"));
+    }
+
+    #[test]
+    fn every_wrong_value_is_told_at_once() {
+        let problems =
+            step(&[("platforms", "linux"), ("timeout", "10"), ("add-hosts", "nohost"), ("push-only", "true")], &[]).unwrap_err();
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert!(problems.iter().all(|p| p.help.is_some()));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said() {
+        let (_, notices) = step(&[("cache-repo", "x/cache"), ("cache", "false")], &[]).unwrap();
+        assert_eq!(notices.len(), 1);
+        assert!(notices[0].to_string().contains("`cache-repo` has no effect"));
+    }
+
+    #[test]
+    fn secrets_are_named_by_file_or_variable() {
+        assert_eq!(parse_secret("id=a,env=B").unwrap().source, SecretSource::Variable("B".to_owned()));
+        assert_eq!(parse_secret("id=a").unwrap().source, SecretSource::Variable("a".to_owned()));
+        assert!(parse_secret("src=x").is_err());
+    }
+}

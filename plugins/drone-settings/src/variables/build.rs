@@ -1,0 +1,93 @@
+//! Variables that say what is built, and what is written besides.
+
+use super::On::All;
+use super::Shape::{Commas, Flag, Integer, Pairs, Secret, Specifications, StrictPairs, Text};
+use super::{Variable, step, together};
+
+pub(super) const TABLE: &[Variable] = &[
+    step(&["PLUGIN_DOCKERFILE"], "dockerfile", Text, "The Dockerfile, relative to the working directory."),
+    together(&["PLUGIN_CONTEXT"], All, Text, "The build context: a directory."),
+    together(&["PLUGIN_CONTEXT_SUB_PATH"], All, Text, "A directory inside the context that takes the context's place."),
+    step(&["PLUGIN_TARGET"], "target", Text, "The stage to build, when it is not the last one."),
+    step(&["PLUGIN_PLATFORM", "PLUGIN_CUSTOM_PLATFORM"], "platforms", Commas, "The platforms to build for, such as linux/arm64."),
+    together(
+        &["PLUGIN_BUILD_ARGS"],
+        All,
+        Pairs,
+        "Build arguments as NAME=VALUE, separated by commas. A NAME alone takes its value from the environment.",
+    ),
+    together(
+        &["PLUGIN_BUILD_ARGS_NEW"],
+        All,
+        Pairs,
+        "Build arguments as NAME=VALUE, separated by `;`, so that values may have commas. Takes the place of PLUGIN_BUILD_ARGS.",
+    ),
+    together(
+        &["PLUGIN_MULTIPLE_BUILD_ARGS"],
+        All,
+        Flag,
+        "False makes PLUGIN_BUILD_ARGS count though PLUGIN_BUILD_ARGS_NEW is given; nothing else needs it.",
+    ),
+    step(
+        &["PLUGIN_BUILD_ARGS_FROM_ENV"],
+        "build-args-from-env",
+        Commas,
+        "Names of build arguments whose values are in the environment.",
+    ),
+    together(&["PLUGIN_CUSTOM_LABELS"], All, Pairs, "Labels as KEY=VALUE, separated by commas; values may have commas."),
+    together(&["PLUGIN_LABEL_SCHEMA"], All, Pairs, "Labels whose keys get `org.opencontainers.image.` in front."),
+    step(
+        &["PLUGIN_AUTO_LABEL"],
+        "auto-labels",
+        Flag,
+        "Whether the labels created, revision, source and url are made from the source.",
+    ),
+    together(&["PLUGIN_REPO_LINK"], All, Text, "The value of the label `org.opencontainers.image.url`."),
+    step(&["PLUGIN_ADD_HOST"], "add-hosts", Commas, "Further HOST:ADDRESS entries for RUN steps."),
+    step(&["PLUGIN_CUSTOM_DNS"], "custom-dns", Commas, "DNS servers for RUN steps."),
+    step(&["PLUGIN_CUSTOM_DNS_SEARCH"], "custom-dns-search", Commas, "DNS search domains for RUN steps."),
+    step(&["PLUGIN_SECRET"], "build-secret", Text, "One build secret, such as id=token,src=token.txt."),
+    step(
+        &["PLUGIN_SECRETS_FROM_ENV"],
+        "build-secrets-from-env",
+        StrictPairs,
+        "Build secrets as ID=VARIABLE, separated by commas.",
+    ),
+    step(&["PLUGIN_SECRETS_FROM_FILE"], "build-secrets-from-file", StrictPairs, "Build secrets as ID=PATH, separated by commas."),
+    step(&["PLUGIN_SSH_AGENT_KEY"], "ssh-key", Secret, "A private key for RUN --mount=type=ssh."),
+    step(&["PLUGIN_SQUASH"], "squash", Flag, "Whether all layers of the build become one."),
+    step(&["PLUGIN_SINGLE_SNAPSHOT"], "single-layer", Flag, "Whether the last stage adds one layer only."),
+    step(&["PLUGIN_REPRODUCIBLE"], "reproducible", Flag, "Whether the same input always gives the same digest."),
+    step(&["PLUGIN_NO_CACHE"], "no-cache", Flag, "Whether every step runs, whatever the caches hold."),
+    step(&["PLUGIN_PULL_IMAGE"], "pull", Flag, "Whether base images are asked for anew though they are here."),
+    together(&["PLUGIN_ENABLE_CACHE"], All, Flag, "Whether layers are also cached in a registry."),
+    together(
+        &["PLUGIN_CACHE_REPO"],
+        All,
+        Text,
+        "The repository of that cache; the registry is put in front once, where it is missing.",
+    ),
+    step(&["PLUGIN_CACHE_TTL"], "cache-ttl-hours", Integer, "How old an entry of the registry cache may be, in hours."),
+    step(&["PLUGIN_CACHE_FROM"], "cache-from", Specifications, "Caches to read; separated by `;` where an entry has commas."),
+    step(&["PLUGIN_CACHE_TO"], "cache-to", Specifications, "Caches to write; separated by `;` where an entry has commas."),
+    step(
+        &["PLUGIN_TAR_PATH", "PLUGIN_DESTINATION_TAR_PATH"],
+        "tar-path",
+        Text,
+        "Where the image is written as a docker archive.",
+    ),
+    step(&["PLUGIN_OCI_LAYOUT_PATH"], "oci-layout-path", Text, "Where the image is written as an OCI layout."),
+    step(&["PLUGIN_ARTIFACT_FILE"], "artifact-file", Text, "Where the list of pushed images is written (JSON, docker/v1)."),
+    step(&["PLUGIN_METADATA_FILE"], "metadata-file", Text, "Where the build's metadata is written (JSON)."),
+    step(&["PLUGIN_IMAGE_NAME_WITH_DIGEST_FILE"], "image-name-with-digest-file", Text, "Where NAME@DIGEST is written."),
+    step(
+        &["PLUGIN_IMAGE_NAME_TAG_WITH_DIGEST_FILE"],
+        "image-name-tag-with-digest-file",
+        Text,
+        "Where NAME:TAG@DIGEST is written, a line for each tag.",
+    ),
+    step(&["DRONE_OUTPUT"], "output-file", Text, "Where the digest and the paths written are left for later steps."),
+    step(&["PLUGIN_ENV_FILE"], "env-file", Text, "A file of variables; those that are set already hold."),
+    step(&["PLUGIN_QUIET"], "quiet", Flag, "Whether only warnings and errors are printed."),
+    step(&["PLUGIN_VERBOSITY"], "verbosity", Text, "How much is printed: trace, debug, info, warn, error."),
+];

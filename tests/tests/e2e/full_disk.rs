@@ -1,0 +1,38 @@
+//! Bad input: a disk that is full.
+
+use windlass_core::ExitCode;
+use windlass_e2e::base_images::Busybox;
+use windlass_e2e::{DockerRegistry, Workspace};
+
+/// Mounts a small file system at the directory `$1` in a mount namespace of its own, and becomes the rest of the words.
+const SMALL_DISK: &str = "set -e; mkdir -p \"$1\"; mount -t tmpfs -o size=4m tmpfs \"$1\"; shift; exec \"$@\"";
+
+#[test]
+fn a_store_without_room_is_a_build_error_that_says_so() {
+    let registry = DockerRegistry::open();
+    let base = Busybox::default().push(&registry, "base:1");
+    let workspace = Workspace::new();
+    workspace.write("Dockerfile", format!("FROM {base}\nRUN head -c 8000000 /dev/urandom > /big\n"));
+    let store = workspace.root().join("small").display().to_string();
+    let run = workspace.windlass(["build", ".", "--output", "oci:out", "--store", &store]);
+    let run = run.wrapped(["unshare", "--mount", "sh", "-c", SMALL_DISK, "sh", &store]).run();
+    run.fails_with(ExitCode::Build).says("no space left");
+    assert!(!workspace.has("out/index.json"));
+    assert!(workspace.temporary_files().is_empty());
+}
+
+#[test]
+fn an_output_without_room_is_an_output_error_and_leaves_no_half_file() {
+    let workspace = Workspace::new();
+    std::fs::write(
+        workspace.path("big"),
+        (0..8_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<_>>(),
+    )
+    .unwrap();
+    workspace.write("Dockerfile", "FROM scratch\nCOPY big /\n");
+    let out = workspace.path("out").display().to_string();
+    let run = workspace.windlass(["build", ".", "--output", &format!("docker-tar:{out}/image.tar")]);
+    let check = format!("{} ; rc=$?; ls -A \"{out}\" | grep -q . && exit 99; exit $rc", SMALL_DISK.replace("exec ", ""));
+    let run = run.wrapped(["unshare", "--mount", "sh", "-c", &check.replace("set -e; ", ""), "sh", &out]).run();
+    run.fails_with(ExitCode::Output).says("no space left");
+}

@@ -1,0 +1,24 @@
+//! End to end: one module a user story, all with the real binary and real servers.
+#![expect(clippy::unwrap_used, reason = "a test ends by a panic")]
+
+mod bad_dockerfile;
+mod bad_plugin;
+mod bad_registry;
+mod bad_step;
+mod base_image_policy;
+mod build_command;
+mod conformance;
+mod ecr;
+mod ecr_step;
+mod ecr_variables;
+mod engine_buildah;
+mod full_disk;
+mod interrupted;
+mod larger_images;
+mod outputs;
+mod plan;
+mod plugin_command;
+mod progress;
+mod rebuild;
+mod secrets;
+mod unprivileged;
