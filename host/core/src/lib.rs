@@ -5,6 +5,7 @@
 //! type with a grammar is made by one `parse` function and has private fields.
 
 pub mod digest;
+pub mod error;
 pub mod event;
 pub mod exit_code;
 pub mod finding;
@@ -18,6 +19,7 @@ pub mod suggest;
 pub mod tag;
 
 pub use digest::Digest;
+pub use error::chain;
 pub use event::{Event, EventSink};
 pub use exit_code::ExitCode;
 pub use finding::{Finding, Place, Severity};

@@ -19,6 +19,9 @@ use crate::plugin::Loaded;
 use crate::text;
 use crate::wasi;
 
+/// The longest name, region, role or the like that a plugin may have kept, in bytes.
+const LONGEST_NAME: usize = 2048;
+
 /// What a call of a plugin can reach.
 pub(crate) struct HostState {
     pub(crate) table: ResourceTable,
@@ -41,8 +44,10 @@ impl HostState {
     pub(crate) fn new(loaded: &Loaded, context: &Context) -> Self {
         let plugin = loaded.name().to_owned();
         let limits = loaded.limits().clone();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(size(limits.handles));
         Self {
-            table: ResourceTable::new(),
+            table,
             wasi: loaded.wants_wasi().then(|| wasi::closed(&plugin, &context.events, &limits)),
             plugin,
             description: loaded.description().cloned(),
@@ -73,6 +78,16 @@ impl HostState {
     /// Waits for something of the host's own no longer than is allowed.
     pub(crate) async fn timed<T>(&mut self, answer: impl Future<Output = T> + Send) -> wasmtime::Result<Option<T>> {
         Ok(tokio::time::timeout(self.limits.request(), answer).await.ok())
+    }
+
+    /// Refuses a text of the plugin's that is kept and longer than anything of its kind is.
+    pub(crate) fn bounded(&self, what: &str, text: &str) -> wasmtime::Result<()> {
+        if text.len() <= LONGEST_NAME {
+            return Ok(());
+        }
+        let what = format!("{what} of {} bytes", text.len());
+        let expected = format!("at most {LONGEST_NAME} bytes");
+        Err(Refused(Problem::Nonsense { what, expected }).into())
     }
 
     /// A text for the plugin, in which no secret stands.

@@ -32,6 +32,8 @@ pub struct Limits {
     pub list_items: u64,
     /// Everything that one answer of a plugin, or one request of it, may hold, in bytes. Default: 16 MiB.
     pub answer_bytes: u64,
+    /// How many handles one call may hold at a time: sessions, secrets, instructions of a Dockerfile…. Default: 20,000.
+    pub handles: u64,
     /// How many lines one call may log; what is printed by way of WASI counts too. Default: 1,000.
     pub log_lines: u64,
     /// The longest line in the log, in bytes; longer ones are cut. Default: 4 KiB.
@@ -62,6 +64,7 @@ impl Default for Limits {
             text_bytes: 256 << 10,
             list_items: 10_000,
             answer_bytes: 16 << 20,
+            handles: 20_000,
             log_lines: 1_000,
             log_line_bytes: 4 << 10,
             exchange_bytes: 1 << 20,

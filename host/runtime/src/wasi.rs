@@ -35,6 +35,7 @@ pub(crate) fn closed(plugin: &str, events: &EventSink, limits: &Limits) -> WasiC
         .monotonic_clock(Frozen)
         .secure_random(seeded())
         .insecure_random(seeded())
+        .max_random_size(1 << 20)
         .insecure_random_seed(0x7769_6e64_6c61_7373)
         .allow_tcp(false)
         .allow_udp(false)

@@ -1,11 +1,17 @@
 //! Plugins that crash, loop, eat memory or flood: each ends in an error that names plugin, function and limit.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+use windlass_core::{Digest, Tag};
+
 use support::{guest, limited, message};
-use windlass_plugin_test::{PluginUnderTest, SourceFacts, Tagging, tags};
+use windlass_plugin_test::{FakeRegistry, PluginUnderTest, SourceFacts, Tagging, tags};
+use windlass_runtime::host::registry_view::{RegistryError, RegistryView};
 use windlass_runtime::{Limits, PluginError, Problem};
 
 fn run(plugin: &PluginUnderTest, mode: &str, count: &str) -> Result<Tagging, PluginError> {
@@ -85,7 +91,7 @@ fn a_plugin_that_eats_memory_is_stopped_at_its_limit() {
 /// Loads the guest under limits that do not even let it start.
 fn limited_error(limits: Limits) -> String {
     let error = PluginUnderTest::from_component("guest", support::component("guest_tagger"), limits).unwrap_err();
-    support::chain(&error)
+    windlass_core::chain(&error)
 }
 
 #[test]
@@ -136,4 +142,36 @@ fn findings_and_reasons_come_without_escapes() {
     assert_eq!((findings[0].message.as_str(), findings[0].help.as_deref()), ("no way", Some("say yes")));
     assert_eq!(run(&plugin, "never", "0").unwrap(), Tagging::DoesNotApply("not on this branch".to_owned()));
     assert_eq!(plugin.tags(&[("add", "b,a")], &SourceFacts::default(), &tags(&["a"])).unwrap(), Tagging::Tags(tags(&["a", "b"])));
+}
+
+/// A registry that never answers.
+struct Silent;
+
+#[async_trait]
+impl RegistryView for Silent {
+    async fn tags(&self, _prefix: &str) -> Result<Vec<Tag>, RegistryError> {
+        std::future::pending().await
+    }
+
+    async fn digest(&self, _tag: &Tag) -> Result<Option<Digest>, RegistryError> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_host_that_does_not_answer_holds_a_plugin_up_for_a_limited_time() {
+    let plugin = limited("guest_tagger", Limits { request_milliseconds: 50, ..Limits::default() }).registry(Arc::new(Silent));
+    assert_eq!(run(&plugin, "registry", "0").unwrap(), Tagging::Tags(tags(&["unreachable"])), "the plugin is told, and goes on");
+    let plugin = limited("guest_tagger", Limits { call_milliseconds: 50, ..Limits::default() }).registry(Arc::new(Silent));
+    let error = run(&plugin, "registry", "0").unwrap_err();
+    assert!(matches!(error.problem, Problem::TimedOut { milliseconds: 50 }), "{error}");
+}
+
+#[test]
+fn a_plugin_that_pesters_the_host_is_stopped() {
+    let plugin =
+        limited("guest_tagger", Limits { requests: 5, ..Limits::default() }).registry(FakeRegistry::with_tags(&["latest"]));
+    assert_eq!(run(&plugin, "pester", "5").unwrap(), Tagging::Tags(tags(&["5"])));
+    let error = run(&plugin, "pester", "6").unwrap_err();
+    assert!(matches!(error.problem, Problem::TooMuch { limit: "requests", allowed: 5, .. }), "{error}");
 }

@@ -1,4 +1,5 @@
 //! Loading plugins: what is taken, what is refused, and where compiled code comes from.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 
@@ -7,8 +8,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
-use support::{chain, component};
-use windlass_core::{Digest, EventSink};
+use support::component;
+use windlass_core::{Digest, EventSink, chain};
 use windlass_runtime::host::source::SourceFacts;
 use windlass_runtime::{BuiltIn, Compiler, Context, Limits, LoadError, Options, Plugin, Role, Runtime, compile, tag_policy};
 
@@ -121,7 +122,7 @@ fn the_compilers_child_has_limits_and_gives_its_reason() {
     let run = |wasm: Vec<u8>, limits| tokio().block_on(Plugin::from_bytes(&runtime(None, child(), limits), "x", wasm, None));
     let error = run(broken, Limits::default()).unwrap_err();
     assert!(matches!(&error, LoadError::Invalid { reason, .. } if !reason.is_empty()), "{error}");
-    let small = Limits { compile_memory_bytes: 30 << 20, ..Limits::default() };
+    let small = Limits { compile_memory_bytes: 16 << 20, ..Limits::default() };
     let error = run(component("guest_tagger"), small).unwrap_err();
     assert!(matches!(error, LoadError::CompileLimit { .. }), "{error}");
 }

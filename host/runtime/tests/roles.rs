@@ -1,4 +1,5 @@
 //! Each world with a guest that tells what it sees: what goes in, what comes out, and what stays hidden.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 
@@ -172,6 +173,20 @@ fn an_exchange_does_not_give_tokens_away_whatever_the_grant_says() {
     assert!(told.contains("looks like a secret") && !told.contains("hunter"), "{told}");
     let told = error("/error", r#"{"error":"canary-token-77","access_token":"canary-token-77"}"#);
     assert!(told.contains("looks like a secret") && !told.contains("canary"), "{told}");
+}
+
+#[test]
+fn what_an_adapter_can_have_kept_or_repeated_is_limited() {
+    let fake = FakeExchange::answering(&[]);
+    let plugin = guest("guest_adapter").exchange(fake.clone());
+    let ask = |mode: &str, extract: &str| {
+        let settings = [("mode", mode), ("extract", extract), ("password", CANARY)];
+        message(plugin.authorize(&settings, &destination()))
+    };
+    assert!(ask("exchange", "31").contains("33 extractions; expected at most 32"));
+    assert!(fake.sent().is_empty());
+    assert!(ask("sessions", "0").contains("the limit `handles` allows 20000"));
+    assert!(ask("long-region", "0").contains("a region of 100000 bytes; expected at most 2048 bytes"));
 }
 
 #[test]

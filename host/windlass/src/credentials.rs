@@ -51,7 +51,7 @@ impl CredentialSource for Credentials {
         let from_keychain = |found: Result<Option<Found>, windlass_credentials::CredentialError>| {
             found
                 .map(|found| found.map(converted))
-                .map_err(|error| CredentialError::new(crate::failure::chain(&error)).caused_by(error))
+                .map_err(|error| CredentialError::new(windlass_core::chain(&error)).caused_by(error))
         };
         let answer = match action {
             Action::Push => match self.authorized(repository).await? {

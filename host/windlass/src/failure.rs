@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use windlass_builder::execute::BuildError;
-use windlass_core::{ExitCode, Finding};
+use windlass_core::{ExitCode, Finding, chain};
 use windlass_engines::EngineError;
 
 use crate::outputs::OutputError;
@@ -96,18 +96,4 @@ impl From<Vec<OutputError>> for Failure {
             errors.iter().map(|error| Finding::deny("output/failed", chain(error)).help("the image itself was made")).collect();
         Self::new(ExitCode::Output, findings)
     }
-}
-
-/// An error and its causes as one sentence.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }

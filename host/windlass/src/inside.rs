@@ -6,13 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 use windlass_builder::store::{Store, TemporaryDirectory};
-use windlass_core::{Digest, Platform};
+use windlass_core::{Digest, Platform, chain};
 use windlass_layer::{Content, EntryKind as Kind, Layer as LayerTree, Ownership, Snapshot, SnapshotFormat, UnpackOptions, View};
 use windlass_registry::BlobSource;
 use windlass_registry::image::{Descriptor, Document, ImageConfig, Manifest};
 use windlass_runtime::host::image_view::{Entry, EntryKind, ImageError, ImageView, Layer};
 
-use crate::failure::chain;
 use crate::images::Image;
 
 /// The image.

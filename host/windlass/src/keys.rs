@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use windlass_core::setting::{Kind, Settings, Spec};
-use windlass_core::{ExitCode, Finding, Secret};
+use windlass_core::{ExitCode, Finding, Secret, chain};
 use windlass_credentials::docker_config::DockerConfig;
 use windlass_credentials::keychain::Static;
 use windlass_credentials::{Credential, Keychain};
 
 use crate::environment::Environment;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 
 /// What may be given for pushing, and for base images.
 pub(crate) fn specs() -> Vec<Spec> {

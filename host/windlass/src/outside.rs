@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_core::plan;
 use windlass_core::setting::Settings;
-use windlass_core::{Digest, EventSink, ExitCode, Finding, Invocation, Reference, Secret};
+use windlass_core::{Digest, EventSink, ExitCode, Finding, Invocation, Reference, Secret, chain};
 use windlass_engines::{Engine, Fill};
 use windlass_registry::image::{Document, ImageConfig};
 use windlass_registry::{Blobs, layout};
@@ -15,7 +15,7 @@ use windlass_runtime::{Context, Plugin, engine_mapper};
 use crate::bases::Facts;
 use crate::engine::secret_value;
 use crate::environment::Environment;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::images::Image;
 use crate::plugins::refused;
 use crate::step::{ArgumentValue, Step};

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use tokio::sync::OnceCell;
-use windlass_core::{ExitCode, Finding, suggest};
+use windlass_core::{ExitCode, Finding, chain, suggest};
 use windlass_runtime::{Allowed, BuiltIn, Compiler, Limits, LoadError, Options, Plugin, PluginError, Role, Runtime};
 
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 
 /// Where plugins come from.
 pub struct Plugins {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use windlass_core::{Digest, Repository, Tag};
+use windlass_core::{Digest, Repository, Tag, chain};
 use windlass_credentials::aws::{
     AwsError as Refused, EcrOptions, EcrSession, Keys, NewRepository, RepositoryDescription, RepositoryId, Role, Source,
 };
@@ -14,7 +14,6 @@ use windlass_runtime::host::raw_settings::Files;
 use windlass_runtime::host::registry_view::{RegistryError, RegistryView};
 
 use crate::environment::Environment;
-use crate::failure::chain;
 
 /// Files of the working directory that a setting or grant names: policies, `.tags`.
 const LARGEST_FILE: u64 = 1 << 20;

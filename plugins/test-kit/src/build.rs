@@ -36,8 +36,8 @@ fn artifact(messages: &[u8], target: &str) -> PathBuf {
     let messages = serde_json::Deserializer::from_slice(messages).into_iter::<serde_json::Value>().flatten();
     let files = |message: serde_json::Value| {
         let wanted = message["target"]["name"].as_str()?.replace('-', "_") == name;
-        let files = message["filenames"].as_array()?.iter().filter_map(|file| file.as_str().map(PathBuf::from));
-        files.filter(|file| wanted && file.extension().is_some_and(|extension| extension == "wasm")).next()
+        let mut files = message["filenames"].as_array()?.iter().filter_map(|file| file.as_str().map(PathBuf::from));
+        files.find(|file| wanted && file.extension().is_some_and(|extension| extension == "wasm"))
     };
     messages.filter_map(files).last().unwrap_or_else(|| panic!("cargo builds no .wasm for {target}: is it a `cdylib`?"))
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use windlass_core::setting::{Assignment, Origin, Settings, Value};
-use windlass_core::{Digest, Event, EventSink, Finding, Secret, Tag};
+use windlass_core::{Digest, Event, EventSink, Finding, Secret, Tag, chain};
 use windlass_runtime::dialect::Translation;
 use windlass_runtime::engine_mapper::Mapped;
 use windlass_runtime::host::aws_ecr::AwsEcr;
@@ -236,15 +236,4 @@ impl Files for FakeFiles {
     async fn read(&self, path: &str) -> Result<Option<String>, String> {
         Ok(self.0.get(path).cloned())
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use windlass_core::{Finding, Place};
+use windlass_core::{Finding, Place, chain};
 
 use crate::store::StoreError;
 
@@ -191,18 +191,4 @@ fn advised(finding: Finding, help: Option<String>) -> Finding {
         Some(help) => finding.help(help),
         None => finding,
     }
-}
-
-/// An error and its causes as one sentence.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }

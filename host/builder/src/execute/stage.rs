@@ -287,7 +287,7 @@ fn shorten(text: &str) -> String {
 }
 
 fn wrong(error: &dyn std::error::Error) -> Arc<BuildError> {
-    Arc::new(BuildError::Unplaced(Problem::new(super::error::chain(error))))
+    Arc::new(BuildError::Unplaced(Problem::new(windlass_core::chain(error))))
 }
 
 fn unplaced(problem: Problem) -> Arc<BuildError> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use windlass::environment::{Environment, cache_home};
 use windlass::sandbox::{self, Cancel, Isolation};
 use windlass::{Failure, Input, Machine, Plugins, Report, Request, Surroundings};
-use windlass_core::{EventSink, ExitCode as Code, Finding};
+use windlass_core::{EventSink, ExitCode as Code, Finding, chain};
 
 use crate::arguments::{CommonArguments, StepArguments, Variant};
 use crate::built_in::PLUGINS;
@@ -192,14 +192,4 @@ fn error_text(text: &str) {
 
 fn output_text(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use windlass_core::chain;
+
 use crate::redact::Redactor;
 
 /// Why an operation with AWS failed.
@@ -217,21 +219,6 @@ impl fmt::Display for Tried<'_> {
         }
         Ok(())
     }
-}
-
-/// An error and its sources in one line; what a source repeats is said once.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        next = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

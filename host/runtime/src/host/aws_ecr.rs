@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use wasmtime::component::Resource;
 use windlass_core::Secret;
 
-use super::secrets::SecretHandle;
 use crate::bindings::host::aws_ecr::{
     AwsError as Wit, Host, HostAuthorization, HostRepository, HostSession, RepositoryOptions as WitOptions,
 };
 use crate::bindings::host::secrets::SecretKind;
 use crate::call::HostState;
 use crate::description::Capability;
+use crate::host::handle::SecretHandle;
 
 /// The ECR API, with the host's credentials.
 #[async_trait]
@@ -179,6 +179,7 @@ impl Host for HostState {}
 
 impl HostSession for HostState {
     fn new(&mut self, region: String) -> wasmtime::Result<Resource<AwsSession>> {
+        self.bounded("a region", &region)?;
         self.push(AwsSession { region, ..AwsSession::default() })
     }
 
@@ -196,6 +197,8 @@ impl HostSession for HostState {
     }
 
     fn assume_role(&mut self, handle: Resource<AwsSession>, arn: String, external_id: Option<String>) -> wasmtime::Result<()> {
+        self.bounded("a role", &arn)?;
+        self.bounded("an external id", external_id.as_deref().unwrap_or_default())?;
         self.table.get_mut(&handle)?.role = Some(Role { arn, external_id });
         Ok(())
     }
@@ -207,6 +210,7 @@ impl HostSession for HostState {
     }
 
     fn use_registry(&mut self, handle: Resource<AwsSession>, account: String) -> wasmtime::Result<()> {
+        self.bounded("an account", &account)?;
         self.table.get_mut(&handle)?.registry = Some(account);
         Ok(())
     }

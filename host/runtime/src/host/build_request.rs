@@ -1,12 +1,11 @@
 //! `build-request`: what is to be built by an outside engine.
 
-use std::sync::Arc;
-
 use wasmtime::component::Resource;
 use windlass_core::Platform;
 
 use crate::bindings::host::build_request::{Host, HostBuildRequest};
 use crate::call::HostState;
+use crate::host::handle::BuildRequestHandle;
 
 /// A build for an outside engine. Paths and secret values are not here: the mapper names slots, which the caller fills.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,10 +63,6 @@ pub struct BuildRequest {
     /// The time that a reproducible build sets everywhere, in seconds since 1970-01-01T00:00:00Z.
     pub source_date_epoch: Option<u64>,
 }
-
-/// What is behind a handle to a build request.
-#[derive(Clone)]
-pub struct BuildRequestHandle(pub(crate) Arc<BuildRequest>);
 
 impl Host for HostState {}
 

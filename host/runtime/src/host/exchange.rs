@@ -5,20 +5,18 @@ mod assertion;
 mod compose;
 mod extract;
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use url::Url;
 use wasmtime::component::Resource;
 use windlass_core::Secret;
 
-use super::secrets::SecretHandle;
 use crate::bindings::host::exchange::{ExchangeError as Wit, Host, HostResponse, Request as WitRequest};
 use crate::bindings::host::secrets::SecretKind;
 use crate::call::HostState;
 use crate::context::Context;
 use crate::description::{Capability, Description};
-use extract::Extracted;
+use crate::host::handle::{ResponseHandle, SecretHandle};
+pub(crate) use extract::Extracted;
 
 /// Sends requests. It follows no redirect to another origin, and reads no more of an answer than it is told to.
 #[async_trait]
@@ -109,12 +107,6 @@ fn parse_origin(text: &str) -> Option<Url> {
     let scheme = url.scheme() == "https" || (url.scheme() == "http" && loopback);
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     (scheme && bare && url.username().is_empty() && url.password().is_none()).then_some(url)
-}
-
-/// What is behind a handle to an answer.
-pub struct ResponseHandle {
-    status: u16,
-    values: BTreeMap<String, Extracted>,
 }
 
 impl HostState {

@@ -1,13 +1,12 @@
 //! `image-view`: an image that was built, read lazily.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use wasmtime::component::Resource;
 use windlass_core::{Digest, Platform};
 
 use crate::bindings::host::image_view::{EntryKind as WitKind, Host, HostEntry, HostImageView, HostLayer, ImageError as Wit};
 use crate::call::HostState;
+use crate::host::handle::ImageHandle;
 
 /// An image for one platform.
 #[async_trait]
@@ -88,10 +87,6 @@ pub enum ImageError {
     #[error("{0}")]
     Other(String),
 }
-
-/// What is behind a handle to an image.
-#[derive(Clone)]
-pub struct ImageHandle(pub(crate) Arc<dyn ImageView>);
 
 fn told(error: ImageError) -> Wit {
     match error {

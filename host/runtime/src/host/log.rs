@@ -19,7 +19,10 @@ impl Host for HostState {
             Level::Info => tracing::Level::INFO,
             Level::Debug | Level::Other(_) => tracing::Level::DEBUG,
         };
-        let line = text::line(&self.redacted(&message), size(self.limits.log_line_bytes));
+        let longest = size(self.limits.log_line_bytes);
+        // Escape sequences may go, so more than a line is looked at; but not all of what a plugin may hand over.
+        let beginning = &message[..message.floor_char_boundary(longest.saturating_mul(4))];
+        let line = text::line(&self.redacted(beginning), longest);
         report(&self.context.events, &self.plugin, level, &line);
         Ok(())
     }

@@ -4,6 +4,7 @@
 pub mod aws_ecr;
 pub mod build_request;
 pub mod exchange;
+pub(crate) mod handle;
 pub mod image_view;
 pub(crate) mod log;
 pub mod plan_view;
@@ -13,10 +14,11 @@ pub mod secrets;
 pub mod settings;
 pub mod source;
 
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTableError};
 
 use crate::bindings::host as wit;
-use crate::call::HostState;
+use crate::call::{HostState, Refused};
+use crate::error::Problem;
 
 impl wit::types::Host for HostState {}
 impl wit::description::Host for HostState {}
@@ -24,7 +26,13 @@ impl wit::description::Host for HostState {}
 impl HostState {
     /// Puts a value behind a handle.
     pub(crate) fn push<T: Send + 'static>(&mut self, value: T) -> wasmtime::Result<Resource<T>> {
-        Ok(self.table.push(value)?)
+        self.table.push(value).map_err(|error| match error {
+            ResourceTableError::Full => {
+                let allowed = self.limits.handles;
+                Refused(Problem::TooMuch { what: "no handle back".to_owned(), limit: "handles", allowed }).into()
+            }
+            other => other.into(),
+        })
     }
 
     /// The value behind a handle.

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use wasmtime::component::Resource;
-use windlass_core::plan::{Base, Destination, PluginUse};
+use windlass_core::plan::Base;
 use windlass_core::{Place, Plan, Platform, Reference, Tag};
 
-use super::registry_view::{RegistryView, RegistryViewHandle};
-use super::source::{SourceFacts, SourceHandle};
+use super::registry_view::RegistryView;
+use super::source::SourceFacts;
 use crate::answer::place;
 use crate::bindings::host::plan_view::{
     Host, HostBase, HostInstruction, HostPlanView, HostPlannedDestination, HostPlannedPlugin, HostStage,
@@ -16,6 +16,9 @@ use crate::bindings::host::plan_view::{
 use crate::bindings::host::types::Place as WitPlace;
 use crate::call::HostState;
 use crate::description::Capability;
+use crate::host::handle::{
+    BaseHandle, DestinationHandle, InstructionHandle, PlanHandle, PluginHandle, RegistryViewHandle, SourceHandle, StageHandle,
+};
 
 /// A plan, and what a policy sees of the Dockerfile.
 #[derive(Clone)]
@@ -75,25 +78,6 @@ impl fmt::Debug for PlanFacts {
         f.debug_struct("PlanFacts").field("plan", &self.plan).field("stages", &self.stages).finish_non_exhaustive()
     }
 }
-
-/// What is behind a handle to a plan.
-#[derive(Clone)]
-pub struct PlanHandle(pub(crate) Arc<PlanFacts>);
-
-/// What is behind a handle to a destination.
-pub struct DestinationHandle(Destination, Option<Arc<dyn RegistryView>>);
-
-/// What is behind a handle to a plugin of the plan.
-pub struct PluginHandle(PluginUse);
-
-/// What is behind a handle to a base image.
-pub struct BaseHandle(Base);
-
-/// What is behind a handle to a stage.
-pub struct StageHandle(Arc<PlanFacts>, usize);
-
-/// What is behind a handle to an instruction.
-pub struct InstructionHandle(Arc<PlanFacts>, usize, usize);
 
 impl StageHandle {
     fn stage(&self) -> &StageFacts {

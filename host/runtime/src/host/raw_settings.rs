@@ -1,7 +1,5 @@
 //! `raw-settings`: settings as some CI wrote them. What the dialect does not declare, or declares as secret, it never sees.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use wasmtime::component::Resource;
 use windlass_core::Place;
@@ -9,6 +7,7 @@ use windlass_core::setting::{Kind, Origin, Spec};
 
 use crate::bindings::host::raw_settings::{Host, HostRawSettings, RawKind};
 use crate::call::HostState;
+use crate::host::handle::RawHandle;
 
 /// The files of the working directory, for settings that name one.
 #[async_trait]
@@ -83,10 +82,6 @@ enum Access {
     Secret,
     Hidden,
 }
-
-/// The names that a dialect gets, and what is behind a handle to them.
-#[derive(Clone)]
-pub struct RawHandle(pub(crate) Arc<Vec<RawName>>);
 
 impl Raw {
     /// Takes the tree apart into names: a map that the dialect declares as pairs stays whole, any other becomes its entries with
@@ -233,6 +228,8 @@ fn pair(entry: &RawEntry) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn spec(name: &str, kind: Kind) -> Spec {

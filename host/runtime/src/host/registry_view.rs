@@ -1,13 +1,12 @@
 //! `registry-view`: a look at a destination.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use wasmtime::component::Resource;
 use windlass_core::{Digest, Tag};
 
 use crate::bindings::host::registry_view::{Host, HostRegistryView, RegistryError as Wit};
 use crate::call::HostState;
+use crate::host::handle::RegistryViewHandle;
 
 /// A look at one repository of a registry.
 #[async_trait]
@@ -38,10 +37,6 @@ pub enum RegistryError {
     #[error("{0}")]
     Other(String),
 }
-
-/// What is behind a handle to a registry.
-#[derive(Clone)]
-pub struct RegistryViewHandle(pub(crate) Arc<dyn RegistryView>);
 
 fn told(error: RegistryError) -> Wit {
     match error {

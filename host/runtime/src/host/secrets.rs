@@ -3,16 +3,9 @@
 use wasmtime::component::Resource;
 use windlass_core::Secret;
 
-use super::settings::SettingsHandle;
 use crate::bindings::host::secrets::{Host, HostSecret, SecretKind};
 use crate::call::HostState;
-
-/// What is behind a handle to a secret.
-pub struct SecretHandle {
-    pub(crate) name: String,
-    pub(crate) kind: SecretKind,
-    pub(crate) secret: Secret,
-}
+use crate::host::handle::{SecretHandle, SettingsHandle};
 
 impl HostState {
     /// A handle to a secret, which is from now on kept out of everything that the plugin is told.

@@ -1,13 +1,11 @@
 //! `settings`: a plugin's own settings, without the secret ones.
 
 use wasmtime::component::Resource;
-use windlass_core::setting::{Settings, Value};
+use windlass_core::setting::Value;
 
 use crate::bindings::host::settings::{Host, HostSettings};
 use crate::call::HostState;
-
-/// What is behind a handle to settings.
-pub struct SettingsHandle(pub(crate) Settings);
+use crate::host::handle::SettingsHandle;
 
 impl Host for HostState {}
 

@@ -1,13 +1,13 @@
 //! `source`: facts about the source that is built.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use wasmtime::component::Resource;
 
 use crate::bindings::host::source::{Host, HostSource};
 use crate::call::HostState;
 use crate::description::Capability;
+use crate::host::handle::SourceHandle;
 
 /// Facts about the source, from the CI's variables or from the working copy. What is not known, or does not apply, is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,10 +37,6 @@ pub struct SourceFacts {
     /// The CI's variables, of which a plugin sees those that it has a grant for.
     pub variables: BTreeMap<String, String>,
 }
-
-/// What is behind a handle to a source.
-#[derive(Clone)]
-pub struct SourceHandle(pub(crate) Arc<SourceFacts>);
 
 impl HostState {
     fn source_text(

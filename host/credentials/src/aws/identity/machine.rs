@@ -11,7 +11,9 @@ use aws_smithy_types::byte_stream::ByteStream;
 use url::{Host, Url};
 use windlass_core::Secret;
 
-use super::{SIZE_LIMIT, Step, chain, read_document, read_small};
+use windlass_core::chain;
+
+use super::{SIZE_LIMIT, Step, read_document, read_small};
 use crate::aws::context::Context;
 use crate::aws::transport;
 use crate::environment::Environment;

@@ -13,9 +13,10 @@ use serde_json::Value;
 use windlass_core::Secret;
 
 use super::context::Context;
-use super::error::{Attempt, AttemptOutcome, AwsError, chain};
+use super::error::{Attempt, AttemptOutcome, AwsError};
 use super::options::{EcrOptions, Keys, Role, Source};
 use crate::redact::Redactor;
+use windlass_core::chain;
 
 pub(super) use self::profile::region as profile_region;
 

@@ -14,7 +14,7 @@ pub(super) async fn step(context: &Context, command: &str) -> Step {
     let shell = Path::new("/bin/sh");
     let answer = match program::run(shell, &["-c", command], "", &context.environment, program::TIME_LIMIT).await {
         Ok(answer) => answer,
-        Err(error) => return broken(super::chain(&error)),
+        Err(error) => return broken(windlass_core::chain(&error)),
     };
     if !answer.success {
         // What it printed may be secret, on either output: some print the whole answer and then fail.

@@ -7,7 +7,9 @@ use aws_config::profile::{Profile, ProfileSet};
 use aws_credential_types::Credentials;
 use windlass_core::Secret;
 
-use super::{Keys, Role, Step, chain, credentials, environment, machine, process, sts, with_token_file};
+use windlass_core::chain;
+
+use super::{Keys, Role, Step, credentials, environment, machine, process, sts, with_token_file};
 use crate::aws::context::Context;
 use crate::environment::Environment;
 

@@ -17,6 +17,10 @@ use crate::redact::percent;
 const OURS: [&str; 8] =
     ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "proxy-authorization"];
 
+/// The most that a request may be made of. Each piece may repeat a long secret, and each extraction a long token.
+const MOST_PIECES: usize = 256;
+const MOST_EXTRACTIONS: usize = 32;
+
 /// A result inside a result: the outer one ends the call, the inner one is told to the plugin.
 type Told<T> = wasmtime::Result<Result<T, Wit>>;
 
@@ -45,6 +49,7 @@ impl HostState {
         if let Some((unknown, _)) = asked.attributes.first() {
             return Ok(Err(invalid(format!("this host does not know the attribute `{unknown}`"))));
         }
+        told!(check_size(asked));
         let url = told!(address(origin, &asked.path));
         let mut headers = Vec::new();
         for header in &asked.headers {
@@ -67,6 +72,9 @@ impl HostState {
                 text.push_str(told!(self.piece(piece)?).expose());
             }
             whole.push_str(&told!(encode(&part.encoding, text)));
+            if whole.len() as u64 > self.limits.exchange_bytes {
+                return Ok(Err(invalid(format!("more than {} bytes", self.limits.exchange_bytes))));
+            }
         }
         Ok(Ok(Secret::new(whole)))
     }
@@ -137,6 +145,27 @@ fn address(origin: &Url, path: &str) -> Result<Url, Wit> {
     match Url::parse(&whole) {
         Ok(url) if plain && url.origin() == origin.origin() && url.username().is_empty() => Ok(url),
         _ => Err(invalid(format!("the path `{path}`; expected `/` and characters that are legal in an address"))),
+    }
+}
+
+/// Refuses a request of more parts than any exchange has.
+fn check_size(asked: &WitRequest) -> Result<(), Wit> {
+    let in_parts =
+        |parts: &[Part]| parts.len() + parts.iter().map(|part| part.pieces.iter().map(weight).sum::<usize>()).sum::<usize>();
+    let headers: usize = asked.headers.iter().map(|header| 1 + in_parts(&header.value)).sum();
+    if headers + in_parts(&asked.body) > MOST_PIECES {
+        return Err(invalid(format!("more than {MOST_PIECES} headers, parts and pieces")));
+    }
+    if asked.extract.len() > MOST_EXTRACTIONS {
+        return Err(invalid(format!("{} extractions; expected at most {MOST_EXTRACTIONS}", asked.extract.len())));
+    }
+    Ok(())
+}
+
+fn weight(piece: &Piece) -> usize {
+    match piece {
+        Piece::Assertion(assertion) => 2 + assertion.claims.len(),
+        Piece::Text(_) | Piece::Secret(_) | Piece::Field(_) | Piece::Other(_) => 1,
     }
 }
 

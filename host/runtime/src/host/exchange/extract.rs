@@ -17,7 +17,7 @@ const SECRET_NAMES: [&str; 8] =
     ["access_token", "accesstoken", "refresh_token", "id_token", "password", "secret", "assertion", "private_key"];
 
 /// One value that was taken out.
-pub(super) enum Extracted {
+pub(crate) enum Extracted {
     /// The plugin may read it.
     Text(String),
     /// It becomes a handle.

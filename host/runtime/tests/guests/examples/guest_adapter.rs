@@ -20,6 +20,7 @@ impl Describe for Guest {
             .setting(Setting::secret("password", "A password."))
             .setting(Setting::text("endpoint", "Which endpoint.").default("token"))
             .setting(Setting::text("path", "Which path.").default("/oauth2/token?scope=push"))
+            .setting(Setting::integer("extract", "How many further values to take out."))
             .setting(Setting::text("peek", "What to read.").default("/expires_in"))
             .grant(
                 Grant::endpoint("token", "https://token.example.com", "to exchange")
@@ -64,6 +65,11 @@ impl RegistryAdapter for Guest {
                 Err(error) => Err(deny(aws(error))),
             },
             "exchange" => exchange(settings),
+            "sessions" => {
+                let sessions: Vec<Session> = (0..1_000_000).map(|_| Session::new("eu-west-1")).collect();
+                Err(deny(format!("{} sessions", sessions.len())))
+            }
+            "long-region" => Err(deny(format!("{:?}", Session::new(&"x".repeat(100_000)).authorize().is_ok()))),
             other => Err(deny(format!("no mode `{other}`"))),
         }
     }
@@ -134,7 +140,14 @@ fn exchange(settings: &Settings) -> Result<Authorization, Vec<Finding>> {
         extract: vec![
             Extraction { name: "token".to_owned(), pointer: "/access_token".to_owned(), is_secret: true },
             Extraction { name: "peek".to_owned(), pointer: peek, is_secret: false },
-        ],
+        ]
+        .into_iter()
+        .chain((0..settings.integer("extract").unwrap_or_default()).map(|number| Extraction {
+            name: number.to_string(),
+            pointer: "/access_token".to_owned(),
+            is_secret: true,
+        }))
+        .collect(),
         attributes: Vec::new(),
     };
     let answer = send(&request).map_err(|error| match error {

@@ -35,6 +35,10 @@ impl TagPolicy for Guest {
                 Some(Err(_)) => vec!["unreachable".to_owned()],
                 None => vec!["not-granted".to_owned()],
             }),
+            "pester" => {
+                let answers = (0..count).filter_map(|_| registry.map(|registry| registry.digest("latest")));
+                Tagging::Tags(vec![answers.count().to_string()])
+            }
             "never" => Tagging::DoesNotApply("\u{1b}[31mnot\u{1b}[0m on this branch".to_owned()),
             "illegal" => Tagging::Tags(vec!["feature/login".to_owned()]),
             "other" => Tagging::Other("someday".to_owned()),
