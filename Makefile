@@ -47,7 +47,7 @@ lint: plugins ## formatting, clippy, dependency rules
 fmt: ## format the code
 	cargo fmt --all
 
-bench: build setup-test ## measure against buildah in the same run; writes docs/benchmarks.md
+bench: build setup-test ## measure against other builders in the same run; writes docs/benchmarks.md
 	tests/bench/run $(BIN)
 
 install: build ## put the binary at PREFIX/bin/windlass

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""bench.py --bin PATH: whole builds with push, against buildah on the same machine in the same run.
+"""bench.py --bin PATH: whole builds with push to a registry on loopback, against other builders on the same machine in the same run.
 
-Each figure is of the whole process tree: wall seconds, CPU seconds, and the peak memory of the largest process; medians of five.
+Each figure is of whole processes: wall seconds, CPU seconds (a daemon's included), and the peak memory of the largest process; medians.
 Cold: empty stores. Unchanged: the same build again. Touched: after one file of the context has changed.
 """
-import argparse, contextlib, datetime, json, os, platform, resource, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
+import argparse, contextlib, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
 sys.dont_write_bytecode = True
-import contexts
+import builders, contexts, report, scale
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -16,102 +16,82 @@ def main():
     ap.add_argument("--bin", required=True)
     ap.add_argument("--runs", type=int, default=5)
     ap.add_argument("--only", help="comma-separated context names")
-    ap.add_argument("--no-peer", action="store_true", help="do not run buildah")
+    ap.add_argument("--peers", default="BuildKit,buildah", help="comma-separated, of BuildKit and buildah; or empty")
+    ap.add_argument("--parts", default="builds,plan,scale", help="comma-separated, of builds, plan and scale")
     ap.add_argument("--write", help="the Markdown file to write")
     ap.add_argument("--cache", default=os.path.join(HERE, "..", "..", "target", "bench-bases"))
     o = ap.parse_args()
     o.bin = os.path.abspath(o.bin)
+    parts = o.parts.split(",")
     names = o.only.split(",") if o.only else list(contexts.ALL)
     work = tempfile.mkdtemp(prefix="windlass-bench-")
+    os.chmod(work, 0o755)
+    results = report.Results(o.runs)
     try:
         with registry(work) as host:
-            bases = {"busybox"} | ({"slim", "compiler"} if "multi-stage" in names else set())
+            bases = {"busybox"} | ({"slim", "compiler"} if "multi-stage" in names or "scale" in parts else set())
             contexts.push_bases(os.path.abspath(o.cache), host, sorted(bases))
-            builders = {"windlass": lambda *a: windlass(o.bin, *a)}
-            if not o.no_peer:
-                builders["buildah"] = buildah
-            rows = [row for name in names for row in measure(name, builders, work, host, o.runs)]
-            plan = measure_plan(o.bin, work, o.runs)
+            if "builds" in parts:
+                measure_builds(results, names, o, work, host)
+            if "plan" in parts:
+                results.plan = measure_plan(o.bin, work)
+            if "scale" in parts:
+                results.scale = scale.measure(o.bin, work, host, o.runs)
     finally:
-        unmount_below(work)
+        builders.unmount_below(work)
         shutil.rmtree(work, ignore_errors=True)
-    text = report(rows, plan, o)
+    text = results.markdown()
     print(text)
     if o.write:
         with open(o.write, "w") as fh:
             fh.write(text)
 
 
-# ---------------------------------------------------------------- builders
+def measure_builds(results, names, o, work, host):
+    with contextlib.ExitStack() as stack:
+        peers = {"BuildKit": lambda: builders.BuildKit(work, host), "buildah": lambda: builders.Buildah(work)}
+        measured = [builders.Windlass(o.bin, work)] + [peers[name]() for name in o.peers.split(",") if name]
+        for builder in measured:
+            stack.callback(builder.close)
+        results.versions = [builder.version() for builder in measured]
+        for name in names:
+            measure_context(results, name, measured, work, host, o.runs)
 
-def windlass(binary, ctx, reference, store):
-    return [[binary, "build", ctx, "-t", reference, "--push", "--store", store, "--progress", "quiet"]]
 
-
-def buildah(ctx, reference, store):
-    base = ["buildah", "--root", store + "/root", "--runroot", store + "/run", "--storage-driver", "overlay"]
-    return [base + ["build", "-q", "--isolation", "chroot", "--layers", "--tls-verify=false", "-t", reference, ctx],
-            base + ["push", "-q", "--tls-verify=false", reference]]
-
-
-# ---------------------------------------------------------------- measuring
-
-def measure(name, builders, work, host, runs):
-    """Rows (context, situation, builder, wall, cpu, memory), the builders in turn so that drift hits both."""
-    ctx = os.path.join(work, "ctx-" + name.replace(" ", "-"))
-    os.makedirs(ctx)
-    touched = os.path.join(ctx, contexts.ALL[name](ctx, host))
-    samples = {}
+def measure_context(results, name, measured, work, host, runs):
+    """The builders in turn, so that a drift of the machine's speed hits all of them."""
+    slug = name.replace(" ", "-")
+    context = os.path.join(work, "ctx-" + slug)
+    os.makedirs(context)
+    touched = os.path.join(context, contexts.ALL[name](context, host))
     for run in range(runs):
-        for builder, command in builders.items():
-            slug = f"{builder}-{name.replace(' ', '-')}"
-            store, reference = os.path.join(work, "store-" + slug), f"{host}/{slug}-{run}:1"
+        for builder in measured:
+            builder.forget()
+            reference = f"{host}/{builder.name.lower()}-{slug}-{run}:1"
             for situation in ("cold", "unchanged", "touched"):
                 if situation == "touched":
-                    with open(touched, "ab") as fh:
-                        fh.write(b"/* %d */\n" % run if touched.endswith(".c") else b"touched %d\n" % run)
-                samples.setdefault((situation, builder), []).append(timed(command(ctx, reference, store)))
-            unmount_below(store)
-            shutil.rmtree(store, ignore_errors=True)
-    return [(name, situation, builder, *(statistics.median(column) for column in zip(*values)))
-            for (situation, builder), values in samples.items()]
+                    touch(touched, f"{run} {builder.name}")
+                results.add(name, situation, builder.name, builder.build(context, reference))
+                print(f"{name} {situation} {builder.name}: {results.last()}", file=sys.stderr, flush=True)
+            builder.forget()
+    shutil.rmtree(context)
 
 
-def measure_plan(binary, work, runs):
-    """`windlass plan` of an ECR step with four plugins."""
+def touch(path, text):
+    with open(path, "a") as fh:
+        fh.write(f"/* {text} */\n" if path.endswith(".c") else f"touched {text}\n")
+
+
+def measure_plan(binary, work):
+    """`windlass plan` of an ECR step with four plugins: medians of 21."""
     step = os.path.join(work, "step.yaml")
     with open(step, "w") as fh:
         fh.write('type: BuildAndPushECR\nidentifier: push\nname: push\nspec:\n  connectorRef: aws\n  region: us-east-1\n'
                  '  account: "123456789012"\n  imageName: app\n  tags: [latest]\n  context: ctx-plan\n  envVariables:\n    PLUGIN_AUTO_TAG: "true"\n')
-    os.makedirs(os.path.join(work, "ctx-plan"), exist_ok=True)
     contexts.write(os.path.join(work, "ctx-plan"), "Dockerfile", "FROM scratch\nCOPY . /\n")
     command = [binary, "plan", step, "--policy", "base-images", "--format", "json"]
-    timed([command], work)
-    return [statistics.median(column) for column in zip(*(timed([command], work) for _ in range(max(runs, 11))))]
-
-
-def timed(commands, cwd=None):
-    wall, cpu, peak = 0.0, 0.0, 0
-    for command in commands:
-        with tempfile.TemporaryFile() as log:
-            begin = time.monotonic()
-            p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd,
-                                 env=dict(os.environ, AWS_EC2_METADATA_DISABLED="true"))
-            _, status, usage = os.wait4(p.pid, 0)
-            wall += time.monotonic() - begin
-            if status:
-                log.seek(0)
-                sys.exit(f"{' '.join(command)} failed:\n" + log.read().decode(errors="replace")[-2000:])
-        cpu += usage.ru_utime + usage.ru_stime
-        peak = max(peak, usage.ru_maxrss)
-    return wall, cpu, peak / 1024
-
-
-def unmount_below(path):
-    with open("/proc/self/mounts") as fh:
-        points = [line.split()[1] for line in fh]
-    for point in sorted((p for p in points if p.startswith(path)), reverse=True):
-        subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
+    builders.timed([command], cwd=work)
+    return [statistics.median(column) for column in zip(*(builders.timed([command], cwd=work) for _ in range(21)))]
 
 
 @contextlib.contextmanager
@@ -135,26 +115,6 @@ def registry(work):
     finally:
         p.send_signal(signal.SIGTERM)
         p.wait()
-
-
-# ---------------------------------------------------------------- report
-
-def report(rows, plan, o):
-    figures = {(r[0], r[1], r[2]): r[3:] for r in rows}
-    names = list(dict.fromkeys(r[0] for r in rows))
-    version = subprocess.run(["buildah", "--version"], stdout=subprocess.PIPE).stdout.decode().split(" (")[0].strip()
-    own = subprocess.run([o.bin, "--version"], stdout=subprocess.PIPE).stdout.decode().strip()
-    lines = ["# Benchmarks", "", f"Made by `make bench` on {datetime.date.today()}: {own}, {version}, Linux {platform.release()}, {os.cpu_count()} cores,",
-             "every build with a push to a registry on loopback; whole processes, medians of " + str(o.runs) + ".", "",
-             "| context | situation | windlass wall s | buildah wall s | ratio | windlass CPU s | buildah CPU s | windlass peak MB | buildah peak MB |",
-             "|---|---|---|---|---|---|---|---|---|"]
-    for name in names:
-        for situation in ("cold", "unchanged", "touched"):
-            w, b = figures[name, situation, "windlass"], figures.get((name, situation, "buildah"))
-            peer = ("%.2f" % b[0], "%.2f" % (w[0] / b[0]), "%.2f" % b[1], "%.0f" % b[2]) if b else ("-",) * 4
-            lines.append(f"| {name} | {situation} | {w[0]:.2f} | {peer[0]} | {peer[1]} | {w[1]:.2f} | {peer[2]} | {w[2]:.0f} | {peer[3]} |")
-    lines += ["", f"`windlass plan` of an ECR step with four plugins: {plan[0] * 1000:.1f} ms, {plan[2]:.0f} MB.", ""]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,166 @@
+"""The builders that are measured, each with how it starts, builds and pushes, forgets everything, and what it costs."""
+import contextlib, os, resource, shutil, signal, subprocess, sys, tempfile, time
+
+ENVIRONMENT = dict(os.environ, AWS_EC2_METADATA_DISABLED="true")
+
+
+class Windlass:
+    """A process a build, and a store that is a directory."""
+    name = "windlass"
+
+    def __init__(self, binary, work, wrapper=()):
+        self.binary, self.store, self.wrapper = binary, os.path.join(work, "store-windlass"), list(wrapper)
+
+    def version(self):
+        return output([self.binary, "--version"])
+
+    def commands(self, context, reference):
+        return [self.wrapper + [self.binary, "build", context, "-t", reference, "--push", "--store", self.store, "--progress", "quiet"]]
+
+    def build(self, context, reference):
+        return timed(self.commands(context, reference))
+
+    def forget(self):
+        remove(self.store)
+
+    def close(self):
+        self.forget()
+
+
+class Buildah:
+    """Two processes a build, with the overlay driver and layers cached."""
+    name = "buildah"
+
+    def __init__(self, work):
+        self.store = os.path.join(work, "store-buildah")
+
+    def version(self):
+        return output(["buildah", "--version"]).split(" (")[0]
+
+    def build(self, context, reference):
+        base = ["buildah", "--root", self.store + "/root", "--runroot", self.store + "/run", "--storage-driver", "overlay"]
+        return timed([base + ["build", "-q", "--isolation", "chroot", "--layers", "--tls-verify=false", "-t", reference, context],
+                      base + ["push", "-q", "--tls-verify=false", reference]])
+
+    def forget(self):
+        unmount_below(self.store)
+        remove(self.store)
+
+    def close(self):
+        self.forget()
+
+
+class BuildKit:
+    """BuildKit inside dockerd, which is running and warm before anything is measured; the daemon's CPU and memory count."""
+    name = "BuildKit"
+
+    def __init__(self, work, registry):
+        self.root = os.path.join(work, "dockerd")
+        os.makedirs(self.root)
+        self.socket = f"unix://{self.root}/docker.sock"
+        self.log = open(self.root + "/log", "wb")
+        command = ["dockerd", "--data-root", self.root + "/data", "--exec-root", self.root + "/exec", "-p", self.root + "/pid", "-H", self.socket,
+                   "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--insecure-registry", registry]
+        self.daemon = subprocess.Popen(command, stdout=self.log, stderr=self.log, start_new_session=True,
+                                       env=dict(ENVIRONMENT, DOCKER_RAMDISK="1"))
+        for _ in range(300):
+            if not subprocess.run(self.docker("info"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+                return
+            time.sleep(0.1)
+        sys.exit(f"dockerd did not start: see {self.root}/log")
+
+    def docker(self, *words):
+        return ["docker", "-H", self.socket, *words]
+
+    def version(self):
+        return "dockerd " + output(self.docker("version", "--format", "{{.Server.Version}}")) + " with BuildKit"
+
+    def build(self, context, reference):
+        for pid in self.processes():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/clear_refs", "w") as fh:
+                fh.write("5")  # the peak of memory begins anew
+        before = self.cpu()
+        wall, cpu, peak = timed([self.docker("build", "-q", "--network", "host", "-t", reference, context), self.docker("push", "-q", reference)],
+                                dict(ENVIRONMENT, DOCKER_BUILDKIT="1"))
+        peaks = [status(pid, "VmHWM:") / 1024 for pid in self.processes()]
+        return wall, cpu + self.cpu() - before, max([peak, *peaks])
+
+    def forget(self):
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        images = output(self.docker("images", "-aq")).split()
+        if images:
+            subprocess.run(self.docker("rmi", "-f", *set(images)), **quiet)
+        subprocess.run(self.docker("builder", "prune", "-af"), **quiet)
+        subprocess.run(self.docker("system", "prune", "-af"), **quiet)
+
+    def processes(self):
+        """The daemon and all below it."""
+        parents = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{pid}/stat") as fh:
+                parents[int(pid)] = int(fh.read().rpartition(")")[2].split()[1])
+        found = [self.daemon.pid]
+        for pid in found:
+            found += [child for child, parent in parents.items() if parent == pid]
+        return found
+
+    def cpu(self):
+        """CPU seconds of the daemon, of what runs below it, and of what has run below it and has been waited for."""
+        ticks = 0
+        for pid in self.processes():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as fh:
+                ticks += sum(map(int, fh.read().rpartition(")")[2].split()[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def close(self):
+        self.daemon.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.daemon.wait(30)
+        if self.daemon.poll() is None:
+            os.killpg(self.daemon.pid, signal.SIGKILL)
+            self.daemon.wait()
+        self.log.close()
+        unmount_below(self.root)
+        remove(self.root)
+
+
+def status(pid, name):
+    """A figure of /proc/PID/status, in kB."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as fh:
+        for line in fh:
+            if line.startswith(name):
+                return int(line.split()[1])
+    return 0
+
+
+def timed(commands, environment=ENVIRONMENT, cwd=None):
+    """Wall seconds and CPU seconds of the commands with all their children, and the peak memory of the largest process in MB."""
+    wall, cpu, peak = 0.0, 0.0, 0
+    for command in commands:
+        with tempfile.TemporaryFile() as log:
+            begin = time.monotonic()
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd, env=environment)
+            _, code, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(code)
+            wall += time.monotonic() - begin
+            if code:
+                log.seek(0)
+                sys.exit(f"{' '.join(command)} failed:\n" + log.read().decode(errors="replace")[-2000:])
+        cpu += usage.ru_utime + usage.ru_stime
+        peak = max(peak, usage.ru_maxrss)
+    return wall, cpu, peak / 1024
+
+
+def output(command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode().strip()
+
+
+def unmount_below(path):
+    with open("/proc/self/mounts") as fh:
+        points = [line.split()[1] for line in fh]
+    for point in sorted((p for p in points if p.startswith(path)), reverse=True):
+        subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
+
+
+def remove(path):
+    shutil.rmtree(path, ignore_errors=True)
