@@ -1,7 +1,5 @@
 //! How a run ends when it does not end well.
 
-use std::error::Error as StdError;
-
 use windlass_builder::execute::BuildError;
 use windlass_core::{ExitCode, Finding, chain};
 use windlass_engines::EngineError;

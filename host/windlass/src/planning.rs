@@ -106,6 +106,12 @@ pub struct Planned {
     pub(crate) base_credentials: Settings,
 }
 
+impl std::fmt::Debug for Planned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planned").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
 /// A destination with the adapter that answers for it.
 #[derive(Clone)]
 pub(crate) struct Destination {

@@ -48,7 +48,7 @@ impl Plugins {
     /// When there is none of that name, or it cannot be loaded.
     pub async fn named(&self, name: &str) -> Result<Plugin, Failure> {
         if name.contains('/') || name.ends_with(".wasm") {
-            return self.from_file(&PathBuf::from(name)).await;
+            return self.load_file(&PathBuf::from(name)).await;
         }
         if let Some(plugin) = self.further().await?.iter().find(|plugin| plugin.name() == name) {
             return Ok(plugin.clone());
@@ -76,14 +76,14 @@ impl Plugins {
         let loaded = self.loaded.get_or_try_init(|| async {
             let mut plugins = Vec::new();
             for file in &self.files {
-                plugins.push(self.from_file(file).await?);
+                plugins.push(self.load_file(file).await?);
             }
             Ok::<_, Failure>(plugins)
         });
         Ok(loaded.await?)
     }
 
-    async fn from_file(&self, path: &std::path::Path) -> Result<Plugin, Failure> {
+    async fn load_file(&self, path: &std::path::Path) -> Result<Plugin, Failure> {
         Plugin::from_file(self.runtime().await?, path).await.map_err(|error| unloadable(&error))
     }
 

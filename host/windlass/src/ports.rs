@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use windlass_core::{Digest, Repository, Tag, chain};
+use windlass_core::chain;
 use windlass_credentials::aws::{
     AwsError as Refused, EcrOptions, EcrSession, Keys, NewRepository, RepositoryDescription, RepositoryId, Role, Source,
 };
-use windlass_registry::Registry;
 use windlass_runtime::host::aws_ecr::{Authorization, AwsEcr, AwsError, AwsRepository, AwsSession, RepositoryOptions};
 use windlass_runtime::host::raw_settings::Files;
-use windlass_runtime::host::registry_view::{RegistryError, RegistryView};
 
 use crate::environment::Environment;
 
@@ -140,25 +138,6 @@ impl Files for WorkingDirectory {
             Ok(_) => {}
         }
         tokio::fs::read_to_string(&path).await.map(Some).map_err(|error| error.to_string())
-    }
-}
-
-/// A look at a repository.
-pub(crate) struct View {
-    pub(crate) registry: Registry,
-    pub(crate) repository: Repository,
-}
-
-#[async_trait]
-impl RegistryView for View {
-    async fn tags(&self, prefix: &str) -> Result<Vec<Tag>, RegistryError> {
-        let tags = self.registry.tags(&self.repository).await.map_err(|error| RegistryError::Other(chain(&error)))?;
-        Ok(tags.into_iter().filter(|tag| tag.as_str().starts_with(prefix)).collect())
-    }
-
-    async fn digest(&self, tag: &Tag) -> Result<Option<Digest>, RegistryError> {
-        let reference = self.repository.tagged(tag.clone());
-        self.registry.pushed_digest(&reference).await.map_err(|error| RegistryError::Other(chain(&error)))
     }
 }
 

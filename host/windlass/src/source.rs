@@ -49,13 +49,6 @@ pub fn detect(environment: &Environment) -> SourceFacts {
     source
 }
 
-/// The page about the repository, for the label `url`.
-pub(crate) fn link(environment: &Environment) -> Option<String> {
-    environment
-        .first(&["PLUGIN_REPO_LINK", "DRONE_REPO_LINK", "CI_REPO_URL", "CI_PROJECT_URL"])
-        .map(|(_, value)| value.to_owned())
-}
-
 /// Fills in what follows from the other facts.
 fn complete(source: &mut SourceFacts) {
     if source.reference.is_none() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use windlass_core::Finding;
 use windlass_layer::View;
 
 use super::error::{BuildError, Problem};
@@ -9,7 +10,7 @@ use super::files::Files;
 use super::layer::{BuildLayer, view_of};
 use super::session::{Made, Session};
 use super::stage::{Effect, StageState};
-use crate::copy::{self, Copied, Request, Selection, Stage};
+use crate::copy::{self, Request, Selection, Stage};
 use crate::store::{KeyBuilder, StepKey, StepRecord, TemporaryDirectory};
 
 /// What a copy depends on, found out as far as it takes to look into the cache.
@@ -71,13 +72,16 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
             Ok((copied, staging))
         })
         .await?;
+    let staging = Arc::new(staging);
+    let kept = Arc::clone(&staging);
     let verify = move || {
-        // Archives were unpacked into the staging directory, which has been read now.
-        drop::<TemporaryDirectory>(staging);
+        // Archives were unpacked into the staging directory: it stays until the blob is written.
+        drop::<Arc<TemporaryDirectory>>(kept);
         files.verify(&selection).map_err(Problem::from_error)
     };
-    let keys = std::iter::once(key.clone()).chain(shortcut).collect();
-    finish(&worker, below, copied, key, keys, created, Box::new(verify))
+    let keys = std::iter::once(key).chain(shortcut).collect();
+    let made = Made { entries: Arc::new(copied.listing), keys, created, verify: Box::new(verify) };
+    finish(&worker, below, copied.warnings, key, made, Some(staging))
 }
 
 /// The key of a WORKDIR.
@@ -97,27 +101,27 @@ pub(crate) async fn workdir(
     let (created, time) = (session.now(), session.timestamp());
     let copied = copy::workdir(&Stage { view: Some(&view), workdir: "/", created: time }, path, Some(&state.image.config.user))
         .map_err(unplaced)?;
-    finish(session, below, copied, key.clone(), vec![key], created, Box::new(|| Ok(())))
+    let made = Made { entries: Arc::new(copied.listing), keys: vec![key], created, verify: Box::new(|| Ok(())) };
+    finish(session, below, copied.warnings, key, made, None)
 }
 
 fn finish(
     session: &Arc<Session>,
     below: Vec<Arc<BuildLayer>>,
-    copied: Copied,
+    warnings: Vec<Finding>,
     key: StepKey,
-    keys: Vec<StepKey>,
-    created: String,
-    verify: Box<dyn FnOnce() -> Result<(), Problem> + Send>,
+    made: Made,
+    staging: Option<Arc<TemporaryDirectory>>,
 ) -> Result<Effect, Arc<BuildError>> {
-    copied.warnings.into_iter().for_each(|warning| session.events.notice(warning));
-    if copied.listing.is_empty() {
-        session.record(&keys, &StepRecord { layer: None, created: created.clone(), continues: None })?;
+    warnings.into_iter().for_each(|warning| session.events.notice(warning));
+    let created = made.created.clone();
+    if made.entries.is_empty() {
+        session.record(&made.keys, &StepRecord { layer: None, created: created.clone(), continues: None })?;
         return Ok(Effect { layer: None, key, created });
     }
     let id = session.snapshot_id(&key);
-    let entries = Arc::new(copied.listing);
-    let blob = session.write_layer(Made { entries: Arc::clone(&entries), keys, created: created.clone(), verify });
-    let layer = BuildLayer::listed(id, blob, entries, below);
+    let entries = Arc::clone(&made.entries);
+    let layer = BuildLayer::listed(id, session.write_layer(made), entries, staging, below);
     Ok(Effect { layer: Some(layer), key, created })
 }
 

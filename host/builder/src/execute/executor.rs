@@ -177,7 +177,7 @@ impl Executor {
         let created = config.created.clone();
         let scope = self.graph.scope(config.config.env.iter().map(String::as_str));
         let layers = image.layers.clone();
-        Ok(StageState { layers, key: image.key.clone(), image: config, scope, own_command: false, created, steps: Vec::new() })
+        Ok(StageState { layers, key: image.key, image: config, scope, own_command: false, created, steps: Vec::new() })
     }
 
     fn begin_empty(&self, stage: &Stage) -> Result<StageState, Arc<BuildError>> {
@@ -212,12 +212,12 @@ impl Executor {
     pub(crate) async fn files(&self, origin: &Origin, stage: &Stage) -> Result<Files, Arc<BuildError>> {
         if let Some(text) = self.image_text(origin) {
             let image = self.image(&text, stage)?;
-            return Ok(Files::Layers { layers: image.layers.clone(), key: image.key.clone() });
+            return Ok(Files::Layers { layers: image.layers.clone(), key: image.key });
         }
         match origin {
             Origin::Stage(index) => {
                 let state = self.stage(*index).await?;
-                Ok(Files::Layers { layers: state.layers.clone(), key: state.key.clone() })
+                Ok(Files::Layers { layers: state.layers.clone(), key: state.key })
             }
             Origin::Context(name) => self.named_context(name).await,
             Origin::Image(_) | Origin::Scratch => Ok(Files::nothing()),

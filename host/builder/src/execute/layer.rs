@@ -13,7 +13,7 @@ use windlass_registry::image::Descriptor;
 
 use super::error::{BuildError, Problem};
 use super::session::Session;
-use crate::store::{SnapshotId, StepLayer};
+use crate::store::{SnapshotId, StepLayer, TemporaryDirectory};
 
 /// A blob that is known, or being written while the build goes on.
 pub(crate) type BlobFuture = Shared<BoxFuture<'static, Result<Arc<StepLayer>, Arc<BuildError>>>>;
@@ -26,6 +26,8 @@ pub(crate) struct BuildLayer {
     origin: Option<Repository>,
     /// What a step has listed, for a layer that is not a directory yet.
     entries: Option<Arc<Listing>>,
+    /// Where archives among the entries were unpacked: the entries' contents stand there until a directory is made of them.
+    _staging: Option<Arc<TemporaryDirectory>>,
     /// What is below it, which a directory may have to look into while it is made.
     below: Vec<Arc<BuildLayer>>,
     form: OnceCell<Layer>,
@@ -36,13 +38,29 @@ impl BuildLayer {
     /// A layer of a base image, or one that the cache has: its blob is known.
     pub(crate) fn known(snapshot: SnapshotId, blob: StepLayer, origin: Option<Repository>, below: Vec<Arc<Self>>) -> Arc<Self> {
         let blob = future::ready(Ok(Arc::new(blob))).boxed().shared();
-        Arc::new(Self { snapshot, blob, origin, entries: None, below, form: OnceCell::new(), directory: OnceCell::new() })
+        Arc::new(Self {
+            snapshot,
+            blob,
+            origin,
+            entries: None,
+            _staging: None,
+            below,
+            form: OnceCell::new(),
+            directory: OnceCell::new(),
+        })
     }
 
     /// A layer that a step has just listed; `blob` is on its way.
-    pub(crate) fn listed(snapshot: SnapshotId, blob: BlobFuture, entries: Arc<Listing>, below: Vec<Arc<Self>>) -> Arc<Self> {
+    pub(crate) fn listed(
+        snapshot: SnapshotId,
+        blob: BlobFuture,
+        entries: Arc<Listing>,
+        staging: Option<Arc<TemporaryDirectory>>,
+        below: Vec<Arc<Self>>,
+    ) -> Arc<Self> {
         let form = OnceCell::new_with(Some(Layer::listing((*entries).clone())));
-        Arc::new(Self { snapshot, blob, origin: None, entries: Some(entries), below, form, directory: OnceCell::new() })
+        let entries = Some(entries);
+        Arc::new(Self { snapshot, blob, origin: None, entries, _staging: staging, below, form, directory: OnceCell::new() })
     }
 
     /// A layer that a RUN has left in a directory; `blob` is on its way.
@@ -54,7 +72,7 @@ impl BuildLayer {
     ) -> Result<Arc<Self>, BuildError> {
         let form = OnceCell::new_with(Some(Layer::directory(&snapshot).map_err(failed)?));
         let directory = OnceCell::new_with(Some(snapshot));
-        Ok(Arc::new(Self { snapshot: id, blob, origin: None, entries: None, below, form, directory }))
+        Ok(Arc::new(Self { snapshot: id, blob, origin: None, entries: None, _staging: None, below, form, directory }))
     }
 
     /// The blob, when it has been written.

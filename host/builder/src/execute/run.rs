@@ -139,8 +139,7 @@ async fn effect(
         session.record(std::slice::from_ref(&key), &StepRecord { layer: None, created: created.clone(), continues: None })?;
         return Ok(Effect { layer: None, key, created });
     }
-    let made =
-        Made { entries: Arc::new(entries), keys: vec![key.clone()], created: created.clone(), verify: Box::new(|| Ok(())) };
+    let made = Made { entries: Arc::new(entries), keys: vec![key], created: created.clone(), verify: Box::new(|| Ok(())) };
     let blob = session.write_layer(made);
     let layer = BuildLayer::left(id, blob, snapshot, below).map_err(Arc::new)?;
     Ok(Effect { layer: Some(layer), key, created })

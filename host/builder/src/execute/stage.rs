@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
         };
         let shortcut = copying::shortcut(&request, &files, &self.state);
         if let Some((key, record)) = shortcut.as_ref().and_then(|key| session.cached(key).map(|record| (key, record))) {
-            let key = record.continues.clone().unwrap_or_else(|| key.clone());
+            let key = record.continues.unwrap_or(*key);
             return self.take_cached(title, told, key, record);
         }
         let task = session.events.start(EventStage::Build, &title);
@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
         if let Some(record) = session.cached(&prepared.key) {
             task.finish(Outcome::Cached);
             if let Some(shortcut) = &prepared.shortcut {
-                let alias = StepRecord { continues: Some(prepared.key.clone()), ..record.clone() };
+                let alias = StepRecord { continues: Some(prepared.key), ..record.clone() };
                 session.record(std::slice::from_ref(shortcut), &alias)?;
             }
             return self.adopt_cached(title, told, prepared.key, record);
