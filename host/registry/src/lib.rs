@@ -35,3 +35,4 @@ pub use push::{Mounts, Placed, Pushed, Upload};
 pub use registry::Registry;
 pub use source::{BlobSource, LazyBlobs};
 pub use store::{BlobWriter, Blobs, StoreError};
+pub use transport::host::is_on_this_machine;

@@ -53,7 +53,8 @@ pub(crate) fn keychain(
     }
     for (settings, for_base) in [(push, false), (base, true)] {
         let Some(text) = settings.secret("docker-config").filter(|text| !text.is_empty()) else { continue };
-        let config = Arc::new(docker_config(text, environment)?);
+        let name = settings.get("docker-config").map_or("docker-config", |(_, origin)| origin.name.as_str());
+        let config = Arc::new(docker_config(text, name, environment)?);
         keychain = if for_base { keychain.with_base(config) } else { keychain.with_push(config) };
     }
     let discovered = Arc::new(DockerConfig::discover(environment).map_err(|error| wrong(&error))?);
@@ -70,16 +71,17 @@ fn given(settings: &Settings, default_registry: &str) -> Result<Option<Arc<Stati
     Ok(basic.map(Arc::new))
 }
 
-/// The old plugins took the text; some of their kin take a path.
-fn docker_config(text: &Secret, environment: &Environment) -> Result<DockerConfig, Failure> {
+/// The old plugins took the text; some of their kin take a path. `name` is what the user calls the setting.
+fn docker_config(text: &Secret, name: &str, environment: &Environment) -> Result<DockerConfig, Failure> {
     if text.expose().trim_start().starts_with('{') {
-        return DockerConfig::from_json(text, "the docker-config setting", environment).map_err(|error| wrong(&error));
+        return DockerConfig::from_json(text, name, environment).map_err(|error| wrong(&error));
     }
     let read = std::fs::read_to_string(text.expose()).map(Secret::new).map_err(|error| {
-        let message = format!("the docker-config setting is neither JSON nor the path of a file that can be read: {error}");
-        Failure::one(ExitCode::Credentials, Finding::deny("credentials/docker-config", message).about("docker-config"))
+        let message = format!("`{name}` is neither JSON nor the path of a file that can be read: {error}");
+        let finding = Finding::deny("credentials/docker-config", message).about(name);
+        Failure::one(ExitCode::Credentials, finding.help("give the text of a docker config.json, or its path"))
     })?;
-    DockerConfig::from_json(&read, "the file that docker-config names", environment).map_err(|error| wrong(&error))
+    DockerConfig::from_json(&read, &format!("the file that {name} names"), environment).map_err(|error| wrong(&error))
 }
 
 fn wrong(error: &dyn std::error::Error) -> Failure {

@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::json;
 use windlass_core::plan;
 use windlass_core::setting::Settings;
-use windlass_core::{Digest, EventSink, ExitCode, Finding, Invocation, Reference, Secret, chain};
+use windlass_core::{Digest, EventSink, ExitCode, Finding, Invocation, Reference, Repository, Secret, chain};
 use windlass_engines::{Engine, Fill};
 use windlass_registry::image::{Document, ImageConfig};
-use windlass_registry::{Blobs, layout};
+use windlass_registry::{Action, Blobs, Credential, CredentialSource, layout};
 use windlass_runtime::host::build_request::BuildRequest;
 use windlass_runtime::{Context, Plugin, engine_mapper};
 
 use crate::bases::Facts;
+use crate::credentials::Credentials;
 use crate::engine::secret_value;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -60,7 +64,7 @@ pub(crate) async fn map(
         dns: build.dns.clone(),
         dns_search: build.dns_search.clone(),
         registry_map: step.registries.map.clone(),
-        insecure_registries: step.registries.insecure.clone(),
+        insecure_registries: insecure_registries(step, facts),
         bases: full_names(facts),
         source_date_epoch: build.source_date_epoch.and_then(|seconds| u64::try_from(seconds).ok()),
         ..BuildRequest::default()
@@ -89,16 +93,14 @@ fn full_names(facts: &Facts) -> Vec<(String, String)> {
     named.filter_map(full).collect()
 }
 
-/// Runs the engine and takes its image over.
-pub(crate) async fn build(
-    outside: &Outside,
+/// What the host puts into the engine's slots.
+pub(crate) async fn fill(
     step: &Step,
     dockerfile: &Path,
+    facts: &Facts,
     environment: &Environment,
-    scratch: PathBuf,
-    blobs: &Blobs,
-    events: &EventSink,
-) -> Result<Image, Failure> {
+    credentials: &Credentials,
+) -> Result<Fill, Failure> {
     let build = &step.build;
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut fill = Fill { context: absolute(&build.context), dockerfile: absolute(dockerfile), ..Fill::default() };
@@ -113,7 +115,19 @@ pub(crate) async fn build(
         }
     }
     fill.named_contexts = build.contexts.iter().map(|(name, place)| (name.clone(), absolute(Path::new(place)))).collect();
-    fill.docker_config = docker_config(environment);
+    fill.docker_config = Some(docker_config(facts, credentials).await?);
+    Ok(fill)
+}
+
+/// Runs the engine and takes its image over.
+pub(crate) async fn build(
+    outside: &Outside,
+    fill: Fill,
+    environment: &Environment,
+    scratch: PathBuf,
+    blobs: &Blobs,
+    events: &EventSink,
+) -> Result<Image, Failure> {
     let variables = environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let engine = Engine { environment: variables, scratch, events: events.clone() };
     let handed = engine.run(&outside.invocation, &fill).await?;
@@ -133,9 +147,39 @@ pub(crate) async fn build(
     Ok(Image { tree: image.tree, manifest, config, config_digest, source: Arc::new(blobs.clone()), origins: Default::default() })
 }
 
-/// The docker configuration that base images are read with.
-fn docker_config(environment: &Environment) -> Option<Secret> {
-    let directory =
-        environment.get("DOCKER_CONFIG").map(PathBuf::from).or_else(|| environment.home().map(|home| home.join(".docker")))?;
-    std::fs::read_to_string(directory.join("config.json")).ok().map(Secret::new)
+/// A docker `config.json` with what the base images are read with, and nothing else (containers-auth.json(5)).
+async fn docker_config(facts: &Facts, credentials: &Credentials) -> Result<Secret, Failure> {
+    let mut entries = serde_json::Map::new();
+    for repository in facts.bases.iter().chain(&facts.further).filter_map(|base| base.repository.as_ref()) {
+        let credential = credentials.credential(repository, Action::Pull).await.map_err(|source| {
+            let error = windlass_registry::Error::Credential { repository: repository.clone(), action: Action::Pull, source };
+            let finding = Finding::deny("build/credentials", chain(&error));
+            let finding = match error.help() {
+                Some(help) => finding.help(help),
+                None => finding,
+            };
+            Failure::one(ExitCode::Credentials, finding)
+        })?;
+        let entry = match credential {
+            Credential::Anonymous => continue,
+            Credential::Basic { user, password } => {
+                json!({"auth": BASE64.encode(format!("{user}:{}", password.expose()))})
+            }
+            Credential::IdentityToken(token) => json!({"identitytoken": token.expose()}),
+            Credential::Bearer(token) => json!({"registrytoken": token.expose()}),
+        };
+        entries.insert(repository.to_string(), entry);
+    }
+    Ok(Secret::new(json!({"auths": entries}).to_string()))
+}
+
+/// Which registries the engine is to reach without TLS: those that the user has named, and those on this machine.
+fn insecure_registries(step: &Step, facts: &Facts) -> Vec<String> {
+    let bases = facts.bases.iter().chain(&facts.further).filter_map(|base| base.repository.as_ref());
+    let here = bases.map(Repository::registry).filter(|registry| windlass_registry::is_on_this_machine(registry));
+    let mut registries = step.registries.insecure.clone();
+    registries.extend(here.map(str::to_owned));
+    registries.sort();
+    registries.dedup();
+    registries
 }

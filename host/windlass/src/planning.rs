@@ -137,6 +137,8 @@ struct Meaning {
 /// # Errors
 /// Everything that is wrong with the input, at once for each stage of the way.
 pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Planned, Failure> {
+    // A file that is no plugin is an error also when nothing would ask it.
+    surroundings.plugins.load_files().await?;
     let planner = Planner { request, surroundings, source: source::detect(&surroundings.environment) };
     let mut meaning = match &request.input {
         Input::CommandLine { step, references } => planner.command_line(step, references).await?,

@@ -72,6 +72,14 @@ impl Plugins {
         Err(Failure::one(ExitCode::Settings, Finding::deny("plugin/role", message).about(name)))
     }
 
+    /// Loads the plugins that were given as files.
+    ///
+    /// # Errors
+    /// When one is no plugin.
+    pub async fn load_files(&self) -> Result<(), Failure> {
+        self.further().await.map(drop)
+    }
+
     async fn further(&self) -> Result<&[Plugin], Failure> {
         let loaded = self.loaded.get_or_try_init(|| async {
             let mut plugins = Vec::new();

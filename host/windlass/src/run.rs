@@ -10,7 +10,7 @@ use windlass_builder::execute::{StepOutcome, Workshop};
 use windlass_builder::store::Store;
 use windlass_core::setting::Settings;
 use windlass_core::{ExitCode, Finding, Platform, Repository, Severity, chain};
-use windlass_registry::{Credential, CredentialError, Registry};
+use windlass_registry::{Action, Credential, CredentialError, CredentialSource, Registry};
 use windlass_runtime::host::plan_view::PlanFacts;
 use windlass_runtime::registry_adapter::{self, Authorization};
 use windlass_runtime::{Context, Plugin, policy};
@@ -82,7 +82,10 @@ impl Run<'_> {
         let Planned { step, plan, .. } = self.planned;
         plan.findings.iter().for_each(|finding| self.surroundings.events.notice(finding.clone()));
         self.check_plan(report).await?;
-        let registry = self.registry()?;
+        let credentials = self.credentials()?;
+        let registry = connection::registry(&step.registries, Arc::clone(&credentials) as Arc<dyn CredentialSource>)
+            .map_err(|findings| Failure::new(ExitCode::Settings, findings))?;
+        self.check_credentials(&credentials).await?;
         if step.push && step.skip_push_if_tag_exists && self.exists_already(&registry).await? {
             return Ok(());
         }
@@ -92,7 +95,7 @@ impl Run<'_> {
             Failure::one(ExitCode::Build, finding)
         })?;
         let store = Arc::new(store);
-        let image = self.build(&registry, &store, report).await?;
+        let image = self.build(&registry, &credentials, &store, report).await?;
         report.image = Some(image.report());
         self.check_image(&image, &store, report).await?;
         let targets: Vec<Target> = (self.planned.destinations.iter())
@@ -155,7 +158,7 @@ impl Run<'_> {
         if denied.is_empty() { Ok(()) } else { Err(Failure::new(ExitCode::Denied, denied)) }
     }
 
-    fn registry(&self) -> Result<Registry, Failure> {
+    fn credentials(&self) -> Result<Arc<Credentials>, Failure> {
         let planned = self.planned;
         let host = planned.destinations.first().map(|destination| destination.resolved.repository.registry().to_owned());
         let environment = &self.surroundings.environment;
@@ -171,8 +174,19 @@ impl Run<'_> {
             };
             authorizers.insert(destination.resolved.repository.clone(), Arc::new(adapter));
         }
-        let credentials = Arc::new(Credentials::new(keychain, authorizers));
-        connection::registry(&planned.step.registries, credentials).map_err(|findings| Failure::new(ExitCode::Settings, findings))
+        Ok(Arc::new(Credentials::new(keychain, authorizers)))
+    }
+
+    /// Asks for every credential that the push will need, before anything is built: a login that fails is told at once.
+    async fn check_credentials(&self, credentials: &Credentials) -> Result<(), Failure> {
+        for destination in self.planned.destinations.iter().filter(|_| self.planned.step.push) {
+            let (repository, action) = (destination.resolved.repository.clone(), Action::Push);
+            if let Err(source) = credentials.credential(&repository, action).await {
+                let error = windlass_registry::Error::Credential { repository: repository.clone(), action, source };
+                return Err(publish::PublishError::Push { repository, source: Box::new(error) }.into());
+            }
+        }
+        Ok(())
     }
 
     /// Whether a tag is there already, so that nothing is to be done.
@@ -194,13 +208,20 @@ impl Run<'_> {
         Ok(false)
     }
 
-    async fn build(&self, registry: &Registry, store: &Arc<Store>, report: &mut Report) -> Result<Image, Failure> {
-        let Planned { step, recipe, outside, .. } = self.planned;
+    async fn build(
+        &self,
+        registry: &Registry,
+        credentials: &Credentials,
+        store: &Arc<Store>,
+        report: &mut Report,
+    ) -> Result<Image, Failure> {
+        let Planned { step, recipe, outside, graph_facts, .. } = self.planned;
         let environment = &self.surroundings.environment;
         let events = &self.surroundings.events;
         if let Some(outside) = outside {
             let scratch = self.machine.store.join("engines");
-            return outside::build(outside, step, &recipe.path, environment, scratch, store.blobs(), events).await;
+            let fill = outside::fill(step, &recipe.path, graph_facts, environment, credentials).await?;
+            return outside::build(outside, fill, environment, scratch, store.blobs(), events).await;
         }
         let circumstances = Circumstances {
             environment,

@@ -12,7 +12,7 @@ fn a_store_without_room_is_a_build_error_that_says_so() {
     let registry = DockerRegistry::open();
     let base = Busybox::default().push(&registry, "base:1");
     let workspace = Workspace::new();
-    workspace.write("Dockerfile", format!("FROM {base}\nRUN head -c 8000000 /dev/urandom > /big\n"));
+    workspace.write("Dockerfile", format!("FROM {base}\nRUN dd if=/dev/urandom of=/big bs=1000000 count=8\n"));
     let store = workspace.root().join("small").display().to_string();
     let run = workspace.windlass(["build", ".", "--output", "oci:out", "--store", &store]);
     let run = run.wrapped(["unshare", "--mount", "sh", "-c", SMALL_DISK, "sh", &store]).run();

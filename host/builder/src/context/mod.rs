@@ -86,6 +86,14 @@ impl Context {
         Ok(self.is_visible(node)?.then_some(node))
     }
 
+    /// Whether something is at `path` after all, and the ignore file is why nobody sees it.
+    #[must_use]
+    pub fn is_ignored(&self, path: &Path) -> bool {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        let there = beneath::open_directory(self.root.as_fd(), parent).and_then(|parent| beneath::look(parent.as_fd(), name));
+        self.rules.0.is_some() && there.is_ok()
+    }
+
     /// The nodes of a directory that are not left out, sorted by the bytes of their names.
     ///
     /// # Errors

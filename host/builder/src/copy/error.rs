@@ -7,7 +7,7 @@ use crate::context::ContextError;
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// A source is not there.
-    #[error("source `{source_path}` not found in {place}: {}", missing(path, target))]
+    #[error("source `{source_path}` not found in {place}: {}", missing(path, target, *is_ignored))]
     NotFound {
         /// As the instruction names it.
         source_path: String,
@@ -17,6 +17,8 @@ pub enum CopyError {
         path: PathBuf,
         /// What the links on the path lead to, which is missing; the path itself when there are none.
         target: PathBuf,
+        /// Whether it is there, and the ignore file leaves it out.
+        is_ignored: bool,
     },
     /// A source is a URL or a git repository.
     #[error("ADD of the remote source `{url}` is not supported yet: download it in a RUN, or put it into the context")]
@@ -126,11 +128,12 @@ impl From<windlass_dockerfile::glob::PatternError> for CopyError {
     }
 }
 
-fn missing(path: &Path, target: &Path) -> String {
+fn missing(path: &Path, target: &Path, is_ignored: bool) -> String {
+    let why = if is_ignored { "is left out by .dockerignore" } else { "does not exist" };
     if path == target {
-        format!("`{}` does not exist", path.display())
+        format!("`{}` {why}", path.display())
     } else {
-        format!("`{}` leads to `{}`, which does not exist", path.display(), target.display())
+        format!("`{}` leads to `{}`, which {why}", path.display(), target.display())
     }
 }
 

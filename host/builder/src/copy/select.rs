@@ -60,8 +60,9 @@ fn follow(source: Source<'_>, written: &str, path: &Path) -> Result<PathBuf, Cop
 
 /// That nothing is at `target`, to which `path` leads.
 pub(super) fn not_found(source: Source<'_>, written: &str, path: &Path, target: &Path) -> CopyError {
+    let is_ignored = matches!(source, Source::Context(context) if context.is_ignored(target));
     let (path, target) = (absolute(path), absolute(target));
-    CopyError::NotFound { source_path: written.to_owned(), place: source.place(), path, target }
+    CopyError::NotFound { source_path: written.to_owned(), place: source.place(), path, target, is_ignored }
 }
 
 /// One source as written, taken apart.

@@ -236,6 +236,9 @@ fn supervise(spec: &RunSpec, cancel: &Cancel, task: &Task, redactor: &Redactor) 
                     "127 is what a shell answers when a program is not there: is it installed in this stage?"
                 }
                 ExitStatus::Code(126) => "126 is what a shell answers when a file cannot be executed",
+                ExitStatus::Code(137) => {
+                    "137 is 128 and signal 9: a process of the step was killed, as happens when memory runs out"
+                }
                 ExitStatus::Signal(9) => "signal 9 is what a process gets when memory runs out",
                 _ => "the lines above are the last that it printed",
             };

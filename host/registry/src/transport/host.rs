@@ -42,6 +42,12 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether a registry, given as `HOST[:PORT]`, is on this machine, where plain HTTP is the rule.
+#[must_use]
+pub fn is_on_this_machine(registry: &str) -> bool {
+    Url::parse(&format!("http://{registry}/")).is_ok_and(|url| is_loopback(&url))
+}
+
 /// Whether two URLs have the same scheme, host and port.
 pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()

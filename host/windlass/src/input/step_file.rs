@@ -80,13 +80,13 @@ fn choose<'c, 'a>(candidates: &'c [Candidate<'a>], name: Option<&str>, file: &st
     match (name, candidates) {
         (_, []) => problem(
             "step-file/no-step",
-            "there is no Build and Push step in this file".to_owned(),
+            format!("there is no Build and Push step in {file}"),
             format!("a step is a mapping with `type: {STEP_PREFIX}ECR` (or …DockerRegistry, …GAR, …ACR) and `spec`"),
         ),
         (None, [only]) => Ok(only),
         (None, _) => problem(
             "step-file/several",
-            format!("there are {} Build and Push steps in this file: {}", candidates.len(), names.join(", ")),
+            format!("there are {} Build and Push steps in {file}: {}", candidates.len(), names.join(", ")),
             "name one with --step".to_owned(),
         ),
         (Some(name), _) => {
@@ -96,12 +96,12 @@ fn choose<'c, 'a>(candidates: &'c [Candidate<'a>], name: Option<&str>, file: &st
                 (Some(one), None) => Ok(one),
                 (Some(_), Some(_)) => problem(
                     "step-file/several",
-                    format!("there are several steps `{name}` in this file"),
+                    format!("there are several steps `{name}` in {file}"),
                     "give them different identifiers".to_owned(),
                 ),
                 (None, _) => problem(
                     "step-file/no-step",
-                    format!("there is no Build and Push step `{name}` in this file; there are: {}", names.join(", ")),
+                    format!("there is no Build and Push step `{name}` in {file}; there are: {}", names.join(", ")),
                     suggest::nearest(name, names.iter().copied())
                         .map_or_else(|| "see --step".to_owned(), |near| format!("did you mean `{near}`?")),
                 ),
