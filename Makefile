@@ -6,7 +6,7 @@ BIN      := $(OUT)/$(TARGET)/release/windlass
 PREFIX   ?= /usr/local
 # The packages whose tests run; the end-to-end stories join when each of them has been seen to pass.
 TESTED   := windlass-core windlass-dockerfile windlass-layer windlass-builder windlass-engines
-PLUGINS  := harness-step drone-kaniko ecr docker-registry auto-tag buildah base-images
+PLUGINS  := harness-step drone-kaniko ecr gar acr docker-registry auto-tag buildah base-images
 # Every build selects the whole workspace: another selection has other features, and builds wasmtime once more.
 export CARGO_BUILD_TARGET   = $(TARGET)
 export WINDLASS_PLUGINS_DIR = $(abspath $(OUT)/plugins)

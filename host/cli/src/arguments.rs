@@ -57,6 +57,12 @@ pub(crate) enum Variant {
     Ecr,
     /// In place of plugins/docker and plugins/kaniko
     Docker,
+    /// In place of plugins/gar and plugins/kaniko-gar
+    Gar,
+    /// In place of plugins/gcr and plugins/kaniko-gcr
+    Gcr,
+    /// In place of plugins/acr and plugins/kaniko-acr
+    Acr,
 }
 
 /// What every command that builds takes.

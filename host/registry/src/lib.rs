@@ -36,3 +36,4 @@ pub use registry::Registry;
 pub use source::{BlobSource, LazyBlobs};
 pub use store::{BlobWriter, Blobs, StoreError};
 pub use transport::host::is_on_this_machine;
+pub use transport::tls::system_tls;

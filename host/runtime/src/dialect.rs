@@ -17,6 +17,7 @@ use crate::host::raw_settings::{Raw, RawName, RawValue};
 use crate::host::source::SourceFacts;
 use crate::linker::Linked;
 use crate::plugin::Plugin;
+use crate::redact::redact;
 use crate::role::Role;
 
 const TRANSLATE: &str = "translate";
@@ -118,18 +119,22 @@ pub async fn translate(plugin: &Plugin, context: &Context, raw: &Raw, source: &S
         Ok(told) => reading.translation(told).await,
         Err(findings) => Err(answer.refusal(findings)),
     }
-    .map(|translation| Translation { findings: placed(translation.findings, raw), ..translation })
+    .map(|translation| Translation { findings: placed(translation.findings, raw, &names), ..translation })
     .map_err(|error| match error.problem {
-        Problem::Findings(findings) => PluginError { problem: Problem::Findings(placed(findings, raw)), ..error },
+        Problem::Findings(findings) => PluginError { problem: Problem::Findings(placed(findings, raw, &names)), ..error },
         _ => error,
     })
 }
 
-/// The findings with the places of the raw names that they are about.
-fn placed(findings: Vec<Finding>, raw: &Raw) -> Vec<Finding> {
-    let place = |finding: Finding| match (&finding.place, &finding.subject) {
-        (None, Some(subject)) => Finding { place: raw.place(subject), ..finding },
-        _ => finding,
+/// The findings with the places of the raw names that they are about. A secret that was also written where none belongs,
+/// which a dialect repeats as a wrong value, is taken out.
+fn placed(findings: Vec<Finding>, raw: &Raw, names: &[RawName]) -> Vec<Finding> {
+    let secrets: Vec<Secret> = names.iter().filter_map(RawName::secret).collect();
+    let place = |finding: Finding| Finding {
+        place: finding.place.or_else(|| raw.place(finding.subject.as_deref()?)),
+        message: redact(&finding.message, &secrets),
+        help: finding.help.map(|help| redact(&help, &secrets)),
+        ..finding
     };
     findings.into_iter().map(place).collect()
 }

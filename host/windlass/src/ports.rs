@@ -1,20 +1,26 @@
 //! What plugins may ask the host for, with the host's credentials and files.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use windlass_core::chain;
 use windlass_credentials::aws::{
     AwsError as Refused, EcrOptions, EcrSession, Keys, NewRepository, RepositoryDescription, RepositoryId, Role, Source,
 };
+use windlass_runtime::exchange_http::{HttpTransport, PrivateAddresses};
 use windlass_runtime::host::aws_ecr::{Authorization, AwsEcr, AwsError, AwsRepository, AwsSession, RepositoryOptions};
+use windlass_runtime::host::exchange::{Request, Response, Transport, TransportError};
 use windlass_runtime::host::raw_settings::Files;
 
 use crate::environment::Environment;
 
 /// Files of the working directory that a setting or grant names: policies, `.tags`.
 const LARGEST_FILE: u64 = 1 << 20;
+
+/// How long an exchange of credentials may take.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The ECR API through the AWS SDK.
 pub(crate) struct Ecr {
@@ -120,6 +126,24 @@ fn described(name: &str, found: RepositoryDescription) -> AwsRepository {
         uri: Some(found.uri),
         scan_on_push: Some(found.scan_on_push),
         immutable_tags: Some(found.immutable_tags),
+    }
+}
+
+/// Exchanges of credentials over HTTPS. The client is made when a plugin asks for the first one: reading the system's
+/// certificate authorities takes longer than most plans.
+#[derive(Default)]
+pub(crate) struct Exchange {
+    client: OnceLock<Result<HttpTransport, String>>,
+}
+
+#[async_trait]
+impl Transport for Exchange {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let client = self.client.get_or_init(|| {
+            let tls = windlass_registry::system_tls()?;
+            HttpTransport::new(tls, EXCHANGE_TIMEOUT, PrivateAddresses::Refused).map_err(|error| chain(&error))
+        });
+        client.as_ref().map_err(|why| TransportError::Unreachable(why.clone()))?.send(request).await
     }
 }
 

@@ -120,6 +120,7 @@ impl Run<'_> {
     fn context(&self, plugin: &Plugin) -> Context {
         let mut context = Context::closed(self.surroundings.events.clone()).allow(allowed(plugin));
         context.aws_ecr = Some(ports::ecr(&self.surroundings.environment));
+        context.exchange = Some(Arc::new(ports::Exchange::default()));
         context
     }
 

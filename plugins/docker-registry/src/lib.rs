@@ -1,10 +1,9 @@
 //! The `docker-registry` plugin: Docker Hub, and every registry that takes a user name and a password.
 
 mod links;
-mod resolve;
 
 use windlass_plugin_sdk::registry_adapter::{self, Authorization, Destination, Link, RegistryAdapter, Settings, Source};
-use windlass_plugin_sdk::{Describe, Description, Finding, Setting, log};
+use windlass_plugin_sdk::{Describe, Description, Finding, Setting, image_name, log};
 
 struct DockerRegistry;
 
@@ -26,7 +25,7 @@ impl Describe for DockerRegistry {
 impl RegistryAdapter for DockerRegistry {
     fn resolve(settings: &Settings, _source: &Source) -> Result<Destination, Vec<Finding>> {
         let (registry, repository) = (settings.text("registry"), settings.text("repository"));
-        let (destination, warning) = resolve::resolve(registry.as_deref(), &repository.unwrap_or_default())?;
+        let (destination, warning) = image_name::destination(registry.as_deref(), &repository.unwrap_or_default(), "Docker")?;
         if let Some(warning) = warning {
             log::warn(&warning);
         }

@@ -6,9 +6,12 @@ use windlass_plugin_sdk::{Description, Grant, Setting};
 use crate::environment::{VARIANT, VARIANTS};
 
 pub(crate) fn description() -> Description {
-    let variant = Setting::text(VARIANT, "Which plugin's variables they are: kaniko-ecr's or kaniko-docker's.")
-        .required()
-        .choices(&VARIANTS);
+    let variant = Setting::text(
+        VARIANT,
+        "Which plugin's variables they are: kaniko-ecr's, kaniko-docker's, kaniko-gar's, kaniko-gcr's or kaniko-acr's.",
+    )
+    .required()
+    .choices(&VARIANTS);
     Description::new(
         "drone-kaniko",
         env!("CARGO_PKG_VERSION"),

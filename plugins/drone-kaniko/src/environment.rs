@@ -7,24 +7,24 @@ use windlass_plugin_sdk::dialect::{Outcome, Translation, Verdict};
 /// The raw name under which the host gives the variant.
 pub(crate) const VARIANT: &str = "variant";
 /// What it may be.
-pub(crate) const VARIANTS: [&str; 2] = ["ecr", "docker"];
+pub(crate) const VARIANTS: [&str; 5] = ["ecr", "docker", "gar", "gcr", "acr"];
 
 /// What the variables mean.
 pub(crate) fn read(written: &[(String, Given)]) -> Result<Translation, Vec<Finding>> {
     let given = written.iter().find(|(name, _)| name == VARIANT).map(|(_, given)| given);
+    let refused = |message: String| {
+        let help = format!("use one of {}", VARIANTS.join(", "));
+        Err(vec![Finding::deny("drone-kaniko/variant", message).about(VARIANT).help(help)])
+    };
     let variant = match given {
-        Some(Given::Text(text)) if text == VARIANTS[0] => Variant::Ecr,
-        Some(Given::Text(text)) if text == VARIANTS[1] => Variant::Docker,
-        Some(Given::Text(text)) => {
-            let finding = Finding::deny("drone-kaniko/variant", format!("there is no variant `{text}` of the kaniko plugin"));
-            return Err(finding.about(VARIANT).help("use `ecr` or `docker`").into());
-        }
-        _ => {
-            return Err(Finding::deny("drone-kaniko/variant", "the variant is missing")
-                .about(VARIANT)
-                .help("use `ecr` or `docker`")
-                .into());
-        }
+        Some(Given::Text(text)) => match text.as_str() {
+            "ecr" => Variant::Ecr,
+            "docker" => Variant::Docker,
+            "gar" | "gcr" => Variant::Google,
+            "acr" => Variant::Azure,
+            other => return refused(format!("there is no variant `{other}` of the kaniko plugin")),
+        },
+        _ => return refused("the variant is missing".to_owned()),
     };
     let inputs: Vec<Input> =
         written.iter().filter(|(name, _)| name != VARIANT).map(|(name, given)| Input::variable(name, given.clone())).collect();
@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn the_variant_chooses_the_adapter_and_what_the_names_mean() {
-        for (variant, adapter) in [("ecr", "ecr"), ("docker", "docker-registry")] {
+        for (variant, adapter) in [("ecr", "ecr"), ("docker", "docker-registry"), ("gar", "gar"), ("gcr", "gar"), ("acr", "acr")]
+        {
             let written = [text(VARIANT, variant), text("PLUGIN_REPO", "r.example/app"), text("PLUGIN_TAGS", "1")];
             let made = read(&written).unwrap();
             assert_eq!(made.adapter.as_deref(), Some(adapter));
@@ -55,6 +56,6 @@ mod tests {
     #[test]
     fn a_missing_or_other_variant_is_refused() {
         assert!(read(&[]).unwrap_err()[0].message.contains("missing"));
-        assert!(read(&[text(VARIANT, "gcr")]).unwrap_err()[0].message.contains("`gcr`"));
+        assert!(read(&[text(VARIANT, "quay")]).unwrap_err()[0].message.contains("`quay`"));
     }
 }

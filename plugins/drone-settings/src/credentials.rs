@@ -9,6 +9,7 @@ use crate::variables::Variant;
 const USER: &str = "PLUGIN_USERNAME";
 const PASSWORD: &str = "PLUGIN_PASSWORD";
 const TOKEN: &str = "ACCESS_TOKEN";
+const OIDC: &str = "PLUGIN_OIDC_TOKEN_ID";
 const BASE_REGISTRY: &str = "PLUGIN_DOCKER_REGISTRY";
 const BASE_USER: &str = "PLUGIN_DOCKER_USERNAME";
 const BASE_PASSWORD: &str = "PLUGIN_DOCKER_PASSWORD";
@@ -18,10 +19,14 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
     match draft.variant {
         Variant::Docker => push(draft),
         Variant::Ecr => aws(draft),
-        Variant::Other(_) => {}
+        Variant::Google => {
+            draft.pass(TOKEN, Target::Adapter, "access-token");
+            draft.pass(OIDC, Target::Adapter, "oidc-token");
+        }
+        Variant::Azure => draft.pass(OIDC, Target::Adapter, "oidc-token"),
     }
-    if *draft.variant != Variant::Ecr {
-        draft.ignore("PLUGIN_OIDC_TOKEN_ID", format!("it means nothing to the registry adapter `{}`", draft.variant.adapter()));
+    if *draft.variant == Variant::Docker {
+        draft.ignore(OIDC, format!("it means nothing to the registry adapter `{}`", draft.variant.adapter()));
     }
     base(draft);
 }
@@ -69,7 +74,6 @@ fn aws(draft: &mut Draft<'_>) {
     const KEY: &str = "PLUGIN_SECRET_KEY";
     const SESSION: &str = "PLUGIN_SESSION_TOKEN";
     const ROLE: &str = "PLUGIN_ASSUME_ROLE";
-    const OIDC: &str = "PLUGIN_OIDC_TOKEN_ID";
     if draft.is_given(ID) != draft.is_given(KEY) {
         let (given, missing) = if draft.is_given(ID) { (ID, KEY) } else { (KEY, ID) };
         let origin = draft.origin(given);

@@ -164,9 +164,8 @@ impl StepType {
         match self {
             Ecr => Variant::Ecr,
             Docker => Variant::Docker,
-            Gar => Variant::Other("gar".to_owned()),
-            Gcr => Variant::Other("gcr".to_owned()),
-            Acr => Variant::Other("acr".to_owned()),
+            Gar | Gcr => Variant::Google,
+            Acr => Variant::Azure,
         }
     }
 }

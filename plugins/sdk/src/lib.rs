@@ -41,10 +41,12 @@ pub mod describe;
 pub mod dialect;
 pub mod engine_mapper;
 mod finding;
+pub mod image_name;
 pub mod log;
 pub mod policy;
 pub mod registry_adapter;
 pub mod tag_policy;
+pub mod token_request;
 
 pub use windlass_core as core;
 

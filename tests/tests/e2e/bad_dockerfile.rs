@@ -41,7 +41,9 @@ fn a_mistake_is_shown_with_its_line_underlined() {
 #[test]
 fn every_mistake_of_a_dockerfile_is_told() {
     let place = Place::new();
-    place.fails("FROM BASE\nCOPPY a b\nEXPOSE eighty\n", ExitCode::Plan).says("COPPY").says("eighty");
+    let run = place.fails("FROM BASE\nCOPPY a b\nRUN true\nCOPY --chwon=1 a b\n", ExitCode::Plan);
+    run.says("COPPY").says("Dockerfile:2").says("chwon").says("Dockerfile:4");
+    place.fails("FROM BASE\nEXPOSE eighty\nSTOPSIGNAL SIGNOPE\n", ExitCode::Plan).says("eighty");
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn a_failing_run_shows_its_last_output_and_its_status() {
 fn a_run_that_is_killed_names_the_signal() {
     let place = Place::new();
     // The step's own shell is the first process of its namespace, which no signal from within ends.
-    place.fails("FROM BASE\nRUN sh -c 'kill -9 $$'\n", ExitCode::Build).says("137").says("signal 9");
+    place.fails("FROM BASE\nRUN sh -c 'kill -9 $$'; exit $?\n", ExitCode::Build).says("137").says("signal 9");
     place.fails("FROM BASE\nRUN [\"/no/such/program\"]\n", ExitCode::Build).says("/no/such/program");
 }
 

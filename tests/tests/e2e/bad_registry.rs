@@ -1,9 +1,10 @@
 //! Bad input: registries that are not there, refuse, or lie.
 
+use serde_json::json;
 use windlass_core::ExitCode;
 use windlass_e2e::base_images::{Busybox, foreign_architecture};
 use windlass_e2e::servers::scripted::{Response, Scripted};
-use windlass_e2e::{DockerRegistry, Image, Moto, Proxy, Run, Workspace, ports};
+use windlass_e2e::{DockerRegistry, Image, Moto, Proxy, Run, Workspace, http, ports};
 
 use crate::ecr::{ACCOUNT, Ecr, HOST};
 
@@ -131,7 +132,12 @@ fn a_base_that_is_not_there_or_has_no_such_platform_is_named() {
     let base = Busybox { architecture: foreign.to_owned(), variables: Vec::new() }.push(&registry, "foreign:1");
     builds(&format!("FROM {}/absent:1\nRUN true\n", registry.host()), ExitCode::Build).says("absent").says("Dockerfile:1");
     builds(&format!("FROM {}/foreign:2\nRUN true\n", registry.host()), ExitCode::Build).says("foreign:2");
-    builds(&format!("FROM {base}\nRUN true\n"), ExitCode::Build).says(foreign).says("platform");
+    push_index(&registry, &base, foreign);
+    builds(&format!("FROM {}/foreign:index\nRUN true\n", registry.host()), ExitCode::Build).says(foreign).says("platform");
+    // An image without an index is taken as it is, with a warning, as elsewhere in the field.
+    let workspace = workspace();
+    workspace.write("Dockerfile", format!("FROM {base}\n"));
+    workspace.windlass(["build", ".", "--output", "oci:out"]).run().succeeds().says(foreign).says("the build is for");
 }
 
 #[test]
@@ -156,4 +162,20 @@ fn a_manifest_that_does_not_match_the_digest_asked_for_is_refused() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace(':', ": ")).unwrap();
     builds(&format!("FROM {}/base@{digest}\nRUN true\n", registry.host()), ExitCode::Build).says(&digest);
+}
+
+/// Tags an index `foreign:index` that has the image `base` for one architecture.
+fn push_index(registry: &DockerRegistry, base: &str, architecture: &str) {
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let digest = Image::read(&format!("docker://{base}"), None).digest;
+    let entry = json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": digest,
+        "size": std::fs::metadata(registry.blob(&digest)).unwrap().len(),
+        "platform": {"os": "linux", "architecture": architecture},
+    });
+    let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [entry]}).to_string();
+    let headers = [("content-type", media_type)];
+    let answer = http::request("PUT", registry.host(), "/v2/foreign/manifests/index", &headers, &index).unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.body);
 }

@@ -76,7 +76,7 @@ fn a_step_file_that_is_not_there_is_named() {
     let workspace = Workspace::new();
     workspace.windlass(["run", "missing.yaml"]).run().fails_with(ExitCode::Settings).says("missing.yaml");
     workspace.windlass(["run"]).run().fails_with(ExitCode::Settings);
-    workspace.windlass(["run", "--from-env", "gcr"]).run().fails_with(ExitCode::Settings).says("gcr");
+    workspace.windlass(["run", "--from-env", "quay"]).run().fails_with(ExitCode::Settings).says("quay");
 }
 
 #[test]

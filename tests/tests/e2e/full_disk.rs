@@ -1,5 +1,7 @@
 //! Bad input: a disk that is full.
 
+use std::io::Read as _;
+
 use windlass_core::ExitCode;
 use windlass_e2e::base_images::Busybox;
 use windlass_e2e::{DockerRegistry, Workspace};
@@ -24,11 +26,9 @@ fn a_store_without_room_is_a_build_error_that_says_so() {
 #[test]
 fn an_output_without_room_is_an_output_error_and_leaves_no_half_file() {
     let workspace = Workspace::new();
-    std::fs::write(
-        workspace.path("big"),
-        (0..8_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<_>>(),
-    )
-    .unwrap();
+    let mut noise = Vec::new();
+    std::fs::File::open("/dev/urandom").unwrap().take(8_000_000).read_to_end(&mut noise).unwrap();
+    std::fs::write(workspace.path("big"), noise).unwrap();
     workspace.write("Dockerfile", "FROM scratch\nCOPY big /\n");
     let out = workspace.path("out").display().to_string();
     let run = workspace.windlass(["build", ".", "--output", &format!("docker-tar:{out}/image.tar")]);

@@ -7,6 +7,7 @@ mod bad_registry;
 mod bad_step;
 mod base_image_policy;
 mod build_command;
+mod cloud_registries;
 mod conformance;
 mod ecr;
 mod ecr_step;

@@ -2,7 +2,8 @@
 
 use windlass_e2e::Workspace;
 
-const BUILT_IN: [&str; 7] = ["harness-step", "drone-kaniko", "ecr", "docker-registry", "auto-tag", "buildah", "base-images"];
+const BUILT_IN: [&str; 9] =
+    ["harness-step", "drone-kaniko", "ecr", "gar", "acr", "docker-registry", "auto-tag", "buildah", "base-images"];
 
 #[test]
 fn the_list_has_every_plugin_with_its_role_and_version() {

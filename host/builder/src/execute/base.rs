@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use windlass_core::{Digest, Place, Platform, Reference};
+use windlass_core::{Digest, Finding, Place, Platform, Reference};
 use windlass_registry::image::{Descriptor, ImageConfig};
 
 use super::error::{BuildError, Problem};
@@ -30,6 +30,12 @@ pub(crate) async fn resolve(
     let resolved = session.registry.resolve_cached(&reference, platform, &session.blobs).await.map_err(|source| {
         Arc::new(BuildError::Base { reference: reference.to_string(), place: place.clone(), source: Box::new(source) })
     })?;
+    let found = resolved.config.platform();
+    if !platform.accepts(&found) {
+        let message = format!("the image {reference} is for {found}, and the build is for {platform}");
+        let finding = Finding::warn("build/base-platform", message).about(text).at(place.clone());
+        session.events.notice(finding.help("name an image that has this platform, or build with --platform"));
+    }
     let (config, descriptors, digest) = (resolved.config, resolved.layers, resolved.manifest.digest().clone());
     let key = key(&config.rootfs.diff_ids);
     let mut layers: Vec<Arc<BuildLayer>> = Vec::new();

@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use windlass::environment::{Environment, cache_home};
 use windlass::sandbox::{self, Cancel, Isolation};
 use windlass::{Failure, Input, Machine, Plugins, Report, Request, Surroundings};
 use windlass_core::{EventSink, ExitCode as Code, Finding, chain};
 
-use crate::arguments::{CommonArguments, StepArguments, Variant};
+use crate::arguments::{CommonArguments, StepArguments};
 use crate::built_in::PLUGINS;
 use crate::errors;
 use crate::progress::{Mode, Progress};
@@ -69,11 +70,9 @@ fn request(step: &StepArguments) -> Request {
     let input = match (&step.file, step.from_env) {
         (Some(path), _) => Input::File { path: path.clone(), step: step.step.clone() },
         (None, variant) => Input::Variables {
-            variant: match variant {
-                Some(Variant::Docker) => "docker",
-                _ => "ecr",
-            }
-            .to_owned(),
+            variant: variant
+                .and_then(|variant| variant.to_possible_value())
+                .map_or_else(String::new, |value| value.get_name().to_owned()),
         },
     };
     Request {

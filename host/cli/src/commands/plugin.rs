@@ -47,10 +47,10 @@ fn list(plugins: &[Plugin], format: Format) -> String {
 fn inspect(plugin: &Plugin, format: Format) -> String {
     let description = plugin.description();
     if format == Format::Json {
-        let document = json!({
-            "name": description.name, "role": plugin.role().name(), "digest": plugin.digest(), "source": plugin.origin(),
-            "description": description,
-        });
+        let mut document = json!(description);
+        document["role"] = json!(plugin.role().name());
+        document["digest"] = json!(plugin.digest());
+        document["source"] = json!(plugin.origin());
         return serde_json::to_string_pretty(&document).unwrap_or_default() + "\n";
     }
     let mut rows = vec![

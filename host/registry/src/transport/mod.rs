@@ -9,4 +9,4 @@ pub(crate) mod payload;
 pub(crate) mod redirect;
 pub(crate) mod retry;
 pub(crate) mod route;
-mod tls;
+pub(crate) mod tls;

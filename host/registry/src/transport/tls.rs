@@ -47,6 +47,15 @@ pub(crate) fn system_roots() -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
+/// TLS with the authorities that the system trusts, for services that are no registries.
+///
+/// # Errors
+/// What is wrong with the authorities that the environment names.
+pub fn system_tls() -> Result<ClientConfig, String> {
+    let trust = |roots| Trust::Signed { roots, authorities: Vec::new() };
+    system_roots().and_then(|roots| config(trust(roots), None)).map_err(|error| error.what)
+}
+
 /// The certificates of PEM files, which count as authorities.
 pub(crate) fn authorities(files: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let mut all = Vec::new();

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use wasmtime::component::Resource;
-use windlass_core::Place;
 use windlass_core::setting::{Kind, Origin, Spec};
+use windlass_core::{Place, Secret};
 
 use crate::bindings::host::raw_settings::{Host, HostRawSettings, RawKind};
 use crate::call::HostState;
@@ -116,6 +116,14 @@ impl RawName {
     /// Whether the dialect sees the value.
     pub(crate) fn is_given(&self) -> bool {
         self.access == Access::Given
+    }
+
+    /// The value, when it is a secret.
+    pub(crate) fn secret(&self) -> Option<Secret> {
+        match (self.access, &self.value) {
+            (Access::Secret, RawValue::Text(text)) => Some(Secret::new(text.clone())),
+            _ => None,
+        }
     }
 
     /// The value as it may be shown in a plan.

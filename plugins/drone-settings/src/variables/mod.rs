@@ -30,8 +30,10 @@ pub enum Variant {
     Docker,
     /// Amazon ECR.
     Ecr,
-    /// The registry of this adapter.
-    Other(String),
+    /// Google's Artifact Registry and Container Registry.
+    Google,
+    /// Azure's Container Registry.
+    Azure,
 }
 
 /// Which steps know a variable.
@@ -45,6 +47,12 @@ pub enum On {
     Cloud,
     /// The ECR step only.
     Ecr,
+    /// The GAR and GCR steps only.
+    Google,
+    /// The ACR step only.
+    Azure,
+    /// The docker, GAR and GCR steps.
+    DockerOrGoogle,
 }
 
 /// What a value looks like.
@@ -87,6 +95,14 @@ const fn step(names: &'static [&'static str], setting: &'static str, shape: Shap
     Variable { names, on: On::All, shape, rule: Rule::Step(setting), help }
 }
 
+const fn google(names: &'static [&'static str], setting: &'static str, shape: Shape, help: &'static str) -> Variable {
+    Variable { names, on: On::Google, shape, rule: Rule::Adapter(setting), help }
+}
+
+const fn azure(names: &'static [&'static str], setting: &'static str, shape: Shape, help: &'static str) -> Variable {
+    Variable { names, on: On::Azure, shape, rule: Rule::Adapter(setting), help }
+}
+
 const fn ecr(names: &'static [&'static str], setting: &'static str, shape: Shape, help: &'static str) -> Variable {
     Variable { names, on: On::Ecr, shape, rule: Rule::Adapter(setting), help }
 }
@@ -118,6 +134,9 @@ impl Variable {
             On::Docker => *variant == Variant::Docker,
             On::Cloud => *variant != Variant::Docker,
             On::Ecr => *variant == Variant::Ecr,
+            On::Google => *variant == Variant::Google,
+            On::Azure => *variant == Variant::Azure,
+            On::DockerOrGoogle => matches!(variant, Variant::Docker | Variant::Google),
         }
     }
 }
@@ -129,7 +148,8 @@ impl Variant {
         match self {
             Self::Docker => "docker-registry",
             Self::Ecr => "ecr",
-            Self::Other(name) => name,
+            Self::Google => "gar",
+            Self::Azure => "acr",
         }
     }
 }
@@ -165,7 +185,7 @@ mod tests {
 
     #[test]
     fn no_step_knows_a_name_twice() {
-        for variant in [Variant::Docker, Variant::Ecr, Variant::Other("gar".to_owned())] {
+        for variant in [Variant::Docker, Variant::Ecr, Variant::Google, Variant::Azure] {
             let mut names: Vec<&str> = known_to(&variant).flat_map(|variable| variable.names).copied().collect();
             let count = names.len();
             names.sort_unstable();

@@ -116,7 +116,7 @@ fn every_type_of_step_finds_its_adapter() {
             "gar",
             vec![text("spec.host", "h.pkg.dev"), text("spec.projectID", "p"), text("spec.imageName", "i")],
         ),
-        ("BuildAndPushGCR", "gcr", vec![text("spec.host", "gcr.io"), text("spec.projectID", "p"), text("spec.imageName", "i")]),
+        ("BuildAndPushGCR", "gar", vec![text("spec.host", "gcr.io"), text("spec.projectID", "p"), text("spec.imageName", "i")]),
         ("BuildAndPushACR", "acr", vec![text("spec.repository", "a.azurecr.io/i"), text("spec.subscriptionId", "s")]),
         ("BuildAndPushDockerRegistry", "docker-registry", vec![text("spec.repo", "team/app"), text("spec.registryRef", "r")]),
     ] {

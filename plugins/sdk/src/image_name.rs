@@ -1,14 +1,20 @@
-//! Where the image goes: the registry's host and the repository's path.
+//! Where an image goes: the registry's host and the repository's path, from two settings that may each name the host.
 
-use windlass_plugin_sdk::Finding;
-use windlass_plugin_sdk::core::Repository;
-use windlass_plugin_sdk::registry_adapter::Destination;
+use windlass_core::Repository;
 
-/// The destination, and a warning where the two settings name two hosts.
-pub(crate) fn resolve(registry: Option<&str>, repository: &str) -> Result<(Destination, Option<String>), Vec<Finding>> {
+use crate::Finding;
+use crate::registry_adapter::Destination;
+
+/// The destination that `registry` (`HOST[/PATH]`, with or without scheme and API version) and `repository` (an image name,
+/// with or without the host) mean together, of the kind `kind`; and a warning where the two name two hosts. The registry is
+/// put in front once.
+///
+/// # Errors
+/// When the name is missing or illegal; the findings are about the setting `repository`.
+pub fn destination(registry: Option<&str>, repository: &str, kind: &str) -> Result<(Destination, Option<String>), Vec<Finding>> {
     let name = without_scheme(repository.trim()).trim_start_matches('/');
     if name.is_empty() {
-        return Err(Finding::deny("docker-registry/missing", "`repository` is missing")
+        return Err(Finding::deny("image-name/missing", "`repository` is missing")
             .about("repository")
             .help("set it to the image name")
             .into());
@@ -22,13 +28,13 @@ pub(crate) fn resolve(registry: Option<&str>, repository: &str) -> Result<(Desti
         _ => (name.to_owned(), None),
     };
     let repository = Repository::parse(&full).map_err(|error| illegal(name, &error.to_string()))?;
-    let destination = Destination {
+    let resolved = Destination {
         registry: repository.registry().to_owned(),
         repository: repository.path().to_owned(),
-        kind: "Docker".to_owned(),
+        kind: kind.to_owned(),
         attributes: Vec::new(),
     };
-    Ok((destination, warning))
+    Ok((resolved, warning))
 }
 
 /// A registry's address as the front of an image name: without scheme, `/v1/` and `/v2/`, and with Docker Hub's one name.
@@ -57,7 +63,7 @@ fn same(registry: &str, named: &str) -> bool {
 }
 
 fn illegal(name: &str, why: &str) -> Finding {
-    let finding = Finding::deny("docker-registry/repository", why).about("repository");
+    let finding = Finding::deny("image-name/illegal", why).about("repository");
     // A tag behind the name is the usual mistake.
     match name.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => {
@@ -72,7 +78,7 @@ mod tests {
     use super::*;
 
     fn show(registry: &str, repository: &str) -> String {
-        match resolve(Some(registry).filter(|text| !text.is_empty()), repository) {
+        match destination(Some(registry).filter(|text| !text.is_empty()), repository, "Docker") {
             Ok((destination, warning)) => {
                 let warning = warning.map(|text| format!(" ({text})")).unwrap_or_default();
                 format!("{}/{}{warning}", destination.registry, destination.repository)
