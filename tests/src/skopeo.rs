@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tar::EntryType;
@@ -16,13 +16,27 @@ pub fn copy(from: &str, to: &str, credentials: Option<&str>) {
 }
 
 fn try_copy(from: &str, to: &str, credentials: Option<&str>) -> Output {
+    copy_command(&[], from, to, credentials).output().expect("skopeo is installed by `make test`")
+}
+
+fn copy_command(options: &[&str], from: &str, to: &str, credentials: Option<&str>) -> Command {
     let mut command = Command::new("skopeo");
-    command.args(["--insecure-policy", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"]);
+    command.args(options).args(["--insecure-policy", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"]);
     if let Some(credentials) = credentials {
         let option = if to.starts_with("docker://") { "--dest-creds" } else { "--src-creds" };
         command.args([option, credentials]);
     }
-    command.args([from, to]).output().expect("skopeo is installed by `make test`")
+    command.args([from, to]);
+    command
+}
+
+/// The manifest or index of an image, as it stands, from anywhere skopeo can read.
+#[must_use]
+pub fn raw(from: &str) -> Value {
+    let output = Command::new("skopeo").args(["inspect", "--tls-verify=false", "--raw", from]).output();
+    let output = output.expect("skopeo is installed by `make test`");
+    assert!(output.status.success(), "skopeo cannot inspect {from}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("skopeo prints JSON")
 }
 
 /// What the registry says about a reference, as `skopeo inspect` prints it.
@@ -67,11 +81,23 @@ pub struct Image {
 }
 
 impl Image {
-    /// Reads an image from anywhere skopeo can: `docker://…`, `oci:…`, `docker-archive:…`. Layers must be packed by gzip, or not.
+    /// Reads an image from anywhere skopeo can: `docker://…`, `oci:…`, `docker-archive:…`. Layers must be packed by gzip, zstd, or not.
     #[must_use]
     pub fn read(from: &str, credentials: Option<&str>) -> Self {
+        Self::read_with(&[], from, credentials)
+    }
+
+    /// The image that an index has for Linux on `architecture`.
+    #[must_use]
+    pub fn read_for(architecture: &str, from: &str) -> Self {
+        Self::read_with(&["--override-os", "linux", "--override-arch", architecture], from, None)
+    }
+
+    fn read_with(options: &[&str], from: &str, credentials: Option<&str>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        copy(from, &format!("oci:{}:image", directory.path().display()), credentials);
+        let to = format!("oci:{}:image", directory.path().display());
+        let output = copy_command(options, from, &to, credentials).output().expect("skopeo is installed by `make test`");
+        assert!(output.status.success(), "skopeo cannot copy {from} to {to}: {}", String::from_utf8_lossy(&output.stderr));
         let index: Value = parse(&fs::read(directory.path().join("index.json")).expect("skopeo wrote an index"));
         let digest = index["manifests"][0]["digest"].as_str().expect("the index names a manifest").to_owned();
         let manifest = parse(&blob(directory.path(), &digest));
@@ -118,12 +144,31 @@ fn blob(layout: &Path, digest: &str) -> Vec<u8> {
 }
 
 fn unpacked(bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        return piped("zstd", bytes);
+    }
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return bytes;
     }
     let mut out = Vec::new();
     flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut out).expect("the layer is whole");
     out
+}
+
+/// What a program that decompresses makes of the bytes.
+fn piped(program: &str, bytes: Vec<u8>) -> Vec<u8> {
+    let mut child = Command::new(program)
+        .arg("-dc")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} is installed by `make test`: {error}"));
+    let mut input = child.stdin.take().expect("it is piped");
+    let writer = std::thread::spawn(move || input.write_all(&bytes));
+    let output = child.wait_with_output().expect("the child is ours");
+    writer.join().expect("writing does not panic").expect("the program reads everything");
+    assert!(output.status.success(), "{program} cannot read the layer");
+    output.stdout
 }
 
 /// Puts a layer on top of what is there, whiteouts as the OCI image specification has them (`layer.md`, "Whiteouts").

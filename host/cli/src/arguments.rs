@@ -137,39 +137,69 @@ pub(crate) struct BuildArguments {
     /// A label for the image (repeatable)
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub(crate) labels: Vec<String>,
-    /// An annotation for the manifest (repeatable)
-    #[arg(long = "annotation", value_name = "KEY=VALUE")]
+    /// An annotation for the manifest, or for what TYPE names (repeatable)
+    #[arg(long = "annotation", value_name = "[TYPE:]KEY=VALUE")]
     pub(crate) annotations: Vec<String>,
-    /// The platform to build for
+    /// The platforms to build for; several make an index (repeatable, or separated by commas)
     #[arg(long = "platform", value_name = "OS/ARCH", value_delimiter = ',')]
     pub(crate) platforms: Vec<String>,
     /// Another context, image or directory by name (repeatable)
     #[arg(long = "build-context", value_name = "NAME=PATH")]
     pub(crate) build_contexts: Vec<String>,
     /// A secret for RUN --mount=type=secret (repeatable)
-    #[arg(long = "secret", value_name = "id=ID,src=PATH|env=VARIABLE")]
+    #[arg(long = "secret", value_name = "id=ID[,src=PATH|,env=VARIABLE]")]
     pub(crate) secrets: Vec<String>,
+    /// An ssh agent for RUN --mount=type=ssh: that of SSH_AUTH_SOCK, a socket, or key files (repeatable)
+    #[arg(long = "ssh", value_name = "ID[=SOCKET|KEYFILE]")]
+    pub(crate) ssh: Vec<String>,
     /// An entry for /etc/hosts in RUN steps (repeatable)
     #[arg(long = "add-host", value_name = "HOST:ADDRESS")]
     pub(crate) add_hosts: Vec<String>,
     /// Push to the registries of the names given with -t
     #[arg(long)]
     pub(crate) push: bool,
-    /// Write the image: oci:DIR, oci-tar:FILE or docker-tar:FILE (repeatable)
-    #[arg(short, long = "output", value_name = "KIND:PATH")]
+    /// Write the image or its files: oci:DIR, oci-tar:FILE, docker-tar:FILE, DIR, -, or type=TYPE,dest=PATH,… (repeatable)
+    #[arg(short, long = "output", value_name = "OUTPUT")]
     pub(crate) outputs: Vec<String>,
+    /// A name server for RUN steps, in place of this machine's (repeatable)
+    #[arg(long = "dns", value_name = "ADDRESS")]
+    pub(crate) dns: Vec<String>,
+    /// A search domain for RUN steps, in place of this machine's (repeatable)
+    #[arg(long = "dns-search", value_name = "DOMAIN")]
+    pub(crate) dns_search: Vec<String>,
+    /// The network of RUN steps that say nothing about it: default, host or none
+    #[arg(long, value_name = "MODE", default_value = "default")]
+    pub(crate) network: Network,
+    /// Allow what a Dockerfile may not ask for by itself: security.insecure, network.host (repeatable)
+    #[arg(long = "allow", value_name = "ENTITLEMENT", value_delimiter = ',')]
+    pub(crate) allow: Vec<Entitlement>,
+    /// The size of /dev/shm in RUN steps, such as 128m
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) shm_size: Option<String>,
+    /// What processes of RUN steps may use, such as nofile=1024:4096 (repeatable)
+    #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
+    pub(crate) ulimits: Vec<String>,
     /// Run every step again
     #[arg(long)]
     pub(crate) no_cache: bool,
-    /// Ask for base images even when they are here
+    /// Run the steps of a stage again (repeatable, or separated by commas)
+    #[arg(long = "no-cache-filter", value_name = "STAGE", value_delimiter = ',')]
+    pub(crate) no_cache_filter: Vec<String>,
+    /// Ask for base images even when they are here; always so for tags
     #[arg(long)]
     pub(crate) pull: bool,
+    /// Print nothing but the digest, warnings and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
     /// Write the image's digest to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) digest_file: Option<PathBuf>,
-    /// Write the image's configuration digest to this file
+    /// Write the image's configuration digest to this file; the index's digest for several platforms
     #[arg(long, value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
+    /// Write buildx's metadata JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metadata_file: Option<PathBuf>,
     /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE", env = "WINDLASS_REPORT")]
     pub(crate) report: Option<PathBuf>,
@@ -184,6 +214,26 @@ pub(crate) struct BuildArguments {
     pub(crate) set: Vec<String>,
     #[command(flatten)]
     pub(crate) common: CommonArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Network {
+    /// The machine's network
+    Default,
+    /// The same
+    Host,
+    /// A loopback interface alone
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Entitlement {
+    /// RUN --security=insecure
+    #[value(name = "security.insecure")]
+    SecurityInsecure,
+    /// RUN --network=host, which is allowed anyway
+    #[value(name = "network.host")]
+    NetworkHost,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 //! | verb | from | to |
 //! |---|---|---|
 //! | [`write_layer`] | listing | compressed blob with its digests |
+//! | [`recompress`] | compressed blob | the same, compressed otherwise |
 //! | [`unpack`] | compressed blob | snapshot: a directory in the overlay's form |
 //! | [`list`] | compressed blob | listing without contents |
 //! | [`materialise`] | listing | snapshot |
@@ -28,7 +29,7 @@ mod unpack;
 mod view;
 
 pub use archive::{ArchiveError, Listed, is_archive, list, unpack_archive};
-pub use blob::{Compression, LayerBlob, LayerOptions, WriteError, write_layer};
+pub use blob::{Compression, LayerBlob, LayerOptions, WriteError, recompress, write_layer};
 pub use diff::{DiffError, diff};
 pub use entry::{Content, Entry, EntryKind, Listing, Timestamp};
 pub use snapshot::{

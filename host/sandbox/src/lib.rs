@@ -21,6 +21,7 @@ mod spec;
 mod status;
 mod supervisor;
 mod sys;
+mod ulimit;
 mod wire;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use spec::{
 };
 pub use status::ExitStatus;
 pub use supervisor::{init, init_before_main};
+pub use ulimit::Ulimit;
 
 /// Calls [`init`] before `main`, for test programs, whose `main` belongs to the test harness. Once a program.
 #[macro_export]

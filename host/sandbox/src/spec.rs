@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::isolation::Isolation;
+use crate::ulimit::Ulimit;
 
 /// The host name inside, unless the specification says otherwise.
 pub const DEFAULT_HOSTNAME: &str = "windlass";
@@ -43,6 +44,10 @@ pub struct RunSpec {
     pub hosts: Vec<Host>,
     /// The content of `/etc/resolv.conf`; the machine's own where it is absent.
     pub dns: Option<Dns>,
+    /// The size of `/dev/shm` in bytes; 64 MiB where it is absent.
+    pub shm_size: Option<u64>,
+    /// What each process may use.
+    pub ulimits: Vec<Ulimit>,
     /// When everything is killed.
     pub time_limit: Option<Duration>,
 }
@@ -65,6 +70,8 @@ impl RunSpec {
             hostname: DEFAULT_HOSTNAME.to_owned(),
             hosts: Vec::new(),
             dns: None,
+            shm_size: None,
+            ulimits: Vec::new(),
             time_limit: None,
         }
     }

@@ -9,13 +9,18 @@ use windlass_builder::execute::{self, Argument, BuildError, BuildRequest, BuiltI
 use windlass_core::{Finding, Platform, Reference, Secret};
 use windlass_dockerfile::Dockerfile;
 use windlass_dockerfile::parse::parse;
+use windlass_layer::Compression;
 use windlass_sandbox::Isolation;
 
+use crate::agents::agents;
 use crate::environment::Environment;
 use crate::step::{ArgumentValue, BuildSettings, SecretSource};
 
 /// A Dockerfile is text that people write; a larger one is something else.
 const LARGEST_DOCKERFILE: u64 = 16 << 20;
+
+/// The host's address, in docker's words.
+const HOST_GATEWAY: &str = "host-gateway";
 
 /// A Dockerfile that has been read.
 #[derive(Debug, Clone)]
@@ -65,16 +70,17 @@ fn read(path: &Path) -> Result<Vec<u8>, Finding> {
 pub(crate) struct Circumstances<'a> {
     pub(crate) environment: &'a Environment,
     pub(crate) isolation: Isolation,
-    pub(crate) platform: Platform,
+    pub(crate) platforms: Vec<Platform>,
+    pub(crate) compression: Compression,
 }
 
-/// Builds the image of `recipe` for one platform.
+/// Builds the image of `recipe` for every platform.
 pub(crate) async fn build(
     build: &BuildSettings,
     recipe: &Recipe,
     circumstances: &Circumstances<'_>,
     workshop: Workshop,
-) -> Result<BuiltImage, Arc<BuildError>> {
+) -> Result<Vec<BuiltImage>, Arc<BuildError>> {
     let request = request(build, recipe, circumstances).map_err(|findings| Arc::new(BuildError::Dockerfile(findings)))?;
     execute::build(request, workshop).await
 }
@@ -91,6 +97,8 @@ fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances
     let hosts: Vec<(String, IpAddr)> = collect(
         &mut problems,
         build.add_hosts.iter().map(|(name, address)| {
+            // RUN steps are on this machine's network: the host is where they are.
+            let address = if address == HOST_GATEWAY { "127.0.0.1" } else { address };
             address
                 .parse()
                 .map(|address| (name.clone(), address))
@@ -106,9 +114,10 @@ fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances
     );
     let named_contexts: Vec<(String, NamedContext)> =
         collect(&mut problems, build.contexts.iter().map(|(name, place)| Ok((name.clone(), named_context(name, place)?))));
-    if build.ssh_key.is_some() {
-        problems.push(wrong("ssh-key", "an ssh key for RUN --mount=type=ssh is not supported yet".to_owned()));
-    }
+    let agents = agents(build, circumstances.environment).unwrap_or_else(|findings| {
+        problems.extend(findings);
+        BTreeMap::new()
+    });
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -122,19 +131,23 @@ fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances
         context: build.context.clone(),
         named_contexts: named_contexts.into_iter().collect(),
         target: build.target.clone(),
-        platform: circumstances.platform.clone(),
+        platforms: circumstances.platforms.clone(),
         arguments: build.arguments.iter().map(|a| (a.name.clone(), argument(&a.value))).collect(),
         labels: build.labels.clone(),
-        annotations: build.annotations.iter().cloned().collect(),
         secrets: secrets.into_iter().collect(),
-        agents: BTreeMap::new(),
+        agents,
         hosts,
         dns: Dns { servers, search: build.dns_search.clone() },
         no_cache: build.no_cache,
+        no_cache_stages: build.no_cache_stages.clone(),
+        has_network: !build.no_network,
+        allows_insecure: build.allows_insecure,
+        shm_size: build.shm_size,
+        ulimits: build.ulimits.clone(),
         isolation: circumstances.isolation,
         time_limit: None,
         source_date_epoch: build.source_date_epoch,
-        compression: windlass_layer::Compression::default(),
+        compression: circumstances.compression,
     })
 }
 
@@ -155,6 +168,13 @@ pub(crate) fn secret_value(source: &SecretSource, id: &str, environment: &Enviro
         SecretSource::File(path) => std::fs::read_to_string(path)
             .map(Secret::new)
             .map_err(|error| wrong("secret", format!("cannot read {} of the build secret `{id}`: {error}", path.display()))),
+        SecretSource::Either(name) if environment.get(name).is_some() => {
+            secret_value(&SecretSource::Variable(name.clone()), id, environment)
+        }
+        SecretSource::Either(name) => secret_value(&SecretSource::File(PathBuf::from(name)), id, environment).map_err(|_| {
+            wrong("secret", format!("the build secret `{id}` is neither a variable nor a file"))
+                .help("add src=PATH or env=VARIABLE")
+        }),
     }
 }
 

@@ -12,7 +12,7 @@ use windlass_registry::BlobSource;
 use windlass_registry::image::{Descriptor, Document, ImageConfig, Manifest};
 use windlass_runtime::host::image_view::{Entry, EntryKind, ImageError, ImageView, Layer};
 
-use crate::images::Image;
+use crate::images::{Image, Member};
 
 /// The image.
 pub(crate) struct Inside {
@@ -30,14 +30,14 @@ struct Unpacked {
 }
 
 impl Inside {
-    pub(crate) fn new(image: &Image, store: &Arc<Store>) -> Self {
-        let layers = match image.manifest.document() {
+    pub(crate) fn new(image: &Image, member: &Member, store: &Arc<Store>) -> Self {
+        let layers = match member.manifest.document() {
             Ok(Document::Image(document)) => document.layers,
             _ => Vec::new(),
         };
         Self {
-            manifest: image.manifest.clone(),
-            config: image.config.clone(),
+            manifest: member.manifest.clone(),
+            config: member.config.clone(),
             layers,
             source: Arc::clone(&image.source),
             store: Arc::clone(store),
@@ -45,7 +45,8 @@ impl Inside {
         }
     }
 
-    async fn view(&self) -> Result<View, ImageError> {
+    /// The image's files. Their contents are here for as long as this lives.
+    pub(crate) async fn view(&self) -> Result<View, ImageError> {
         let unpacked = self.files.get_or_try_init(|| self.unpack()).await?;
         Ok(unpacked.view.clone())
     }

@@ -6,14 +6,17 @@
 //!
 //! A program that embeds this calls [`init`] first thing in `main`, before it starts a thread.
 
+mod agents;
 mod bases;
 pub mod configuration;
 mod connection;
 mod credentials;
 mod duration;
+mod encoding;
 mod engine;
 pub mod environment;
 mod failure;
+mod files;
 mod images;
 mod input;
 mod inside;
@@ -25,6 +28,7 @@ mod plugins;
 mod ports;
 mod publish;
 pub mod report;
+mod rootfs;
 mod run;
 pub mod source;
 pub mod step;

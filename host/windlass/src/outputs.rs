@@ -1,4 +1,4 @@
-//! The files that a run writes for CI systems. Each is written beside its place and then renamed, so that no reader sees half of one.
+//! The files that a run writes for CI systems.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use windlass_core::{Digest, Plan};
 
+use crate::files::replace;
 use crate::report::{ImageReport, Report};
-use crate::step::Outputs;
+use crate::step::{ExportKind, Outputs};
 
 /// An output that could not be written; the image is not affected.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +25,7 @@ pub(crate) fn write(outputs: &Outputs, plan: &Plan, image: &ImageReport) -> Vec<
     let mut errors = Vec::new();
     let mut file = |kind: &'static str, path: &Option<PathBuf>, content: &dyn Fn() -> String| {
         if let Some(path) = path {
-            errors.extend(replace(path, content().as_bytes()).err().map(|source| OutputError {
+            errors.extend(written(path, content().as_bytes()).err().map(|source| OutputError {
                 kind,
                 path: path.clone(),
                 source,
@@ -32,7 +33,8 @@ pub(crate) fn write(outputs: &Outputs, plan: &Plan, image: &ImageReport) -> Vec<
         }
     };
     file("the digest file", &outputs.digest_file, &|| digest.to_owned());
-    file("the image id file", &outputs.image_id_file, &|| image.config.to_string());
+    // An index has no configuration: as with buildx, its own digest is the image's id then.
+    file("the image id file", &outputs.image_id_file, &|| image.config.as_ref().unwrap_or(&image.digest).to_string());
     file("the artifact file", &outputs.artifact_file, &|| artifact(plan, &image.digest));
     file("the name and digest file", &outputs.name_with_digest_file, &|| names(plan, false, digest));
     file("the name, tag and digest file", &outputs.name_tag_with_digest_file, &|| names(plan, true, digest));
@@ -51,7 +53,7 @@ pub(crate) fn write(outputs: &Outputs, plan: &Plan, image: &ImageReport) -> Vec<
 /// Writes the report.
 pub(crate) fn write_report(path: &Path, report: &Report) -> Result<(), OutputError> {
     let text = serde_json::to_vec_pretty(report).map_err(std::io::Error::other);
-    text.and_then(|text| replace(path, &text)).map_err(|source| OutputError { kind: "the report", path: path.to_owned(), source })
+    text.and_then(|text| written(path, &text)).map_err(|source| OutputError { kind: "the report", path: path.to_owned(), source })
 }
 
 /// The `docker/v1` form that Harness reads for its Artifacts tab: every reference with its registry, derived tags included.
@@ -82,19 +84,27 @@ fn names(plan: &Plan, with_tags: bool, digest: &str) -> String {
 }
 
 fn metadata(plan: &Plan, image: &ImageReport) -> String {
-    let document = json!({
-        "containerimage.config.digest": image.config,
-        "containerimage.descriptor": {"mediaType": image.media_type, "digest": image.digest},
-        "containerimage.digest": image.digest,
-        "image.name": references(plan).collect::<Vec<_>>().join(","),
-    });
-    format!("{document:#}\n")
+    let mut document = serde_json::Map::new();
+    if let Some(config) = &image.config {
+        document.insert("containerimage.config.digest".to_owned(), json!(config));
+    }
+    let mut descriptor = json!({"mediaType": image.media_type, "digest": image.digest, "size": image.manifest_size});
+    if !image.annotations.is_empty() {
+        descriptor["annotations"] = json!(image.annotations);
+    }
+    document.insert("containerimage.descriptor".to_owned(), descriptor);
+    document.insert("containerimage.digest".to_owned(), json!(image.digest));
+    let names: Vec<String> = references(plan).collect();
+    if !names.is_empty() {
+        document.insert("image.name".to_owned(), json!(names.join(",")));
+    }
+    format!("{:#}\n", serde_json::Value::Object(document))
 }
 
 fn variables(outputs: &Outputs, plan: &Plan, image: &ImageReport) -> String {
     let mut lines = format!("digest={}\n", image.digest);
-    if let Some(path) = outputs.docker_archives.first() {
-        lines += &format!("IMAGE_TAR_PATH={}\n", path.display());
+    if let Some(archive) = outputs.exports_of(ExportKind::DockerArchive).next() {
+        lines += &format!("IMAGE_TAR_PATH={}\n", archive.place);
     }
     if let Some(reference) = references(plan).next() {
         lines += &format!("image={reference}\n");
@@ -102,23 +112,8 @@ fn variables(outputs: &Outputs, plan: &Plan, image: &ImageReport) -> String {
     lines
 }
 
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let directory = match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => {
-            std::fs::create_dir_all(parent)?;
-            parent
-        }
-        None => Path::new("."),
-    };
-    if path.exists() && !path.is_file() {
-        // A device such as /dev/stdout, or a named pipe, is written to and not replaced.
-        return std::fs::OpenOptions::new().write(true).open(path)?.write_all(content);
-    }
-    let mut file = tempfile::Builder::new().prefix(".windlass-").tempfile_in(directory)?;
-    file.write_all(content)?;
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    file.as_file().set_permissions(readable)?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+fn written(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    replace(path, &|file| file.write_all(content))
 }
 
 fn append(path: &Path, lines: &str) -> std::io::Result<()> {
@@ -167,9 +162,12 @@ mod tests {
         ImageReport {
             digest: digest.clone(),
             media_type: "m".to_owned(),
-            config: Digest::from_sha256([2; 32]),
+            manifest_size: 1,
+            annotations: Default::default(),
+            config: Some(Digest::from_sha256([2; 32])),
             size: 1,
             layers: 1,
+            platforms: Vec::new(),
         }
     }
 

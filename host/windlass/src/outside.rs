@@ -20,9 +20,9 @@ use crate::credentials::Credentials;
 use crate::engine::secret_value;
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::images::Image;
+use crate::images::{Image, Member};
 use crate::plugins::refused;
-use crate::step::{ArgumentValue, Step};
+use crate::step::{Annotation, AnnotationPlace, ArgumentValue, BuildSettings, Step};
 
 /// An outside engine, asked for a build.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub(crate) async fn map(
         target: build.target.clone(),
         platforms: build.platforms.clone(),
         labels: build.labels.clone(),
-        annotations: build.annotations.clone(),
+        annotations: manifest_annotations(build)?,
         secrets: build.secrets.iter().map(|secret| secret.id.clone()).collect(),
         named_contexts: build.contexts.iter().map(|(name, _)| name.clone()).collect(),
         no_cache: build.no_cache,
@@ -83,6 +83,18 @@ pub(crate) async fn map(
     }
     mapped.findings.iter().for_each(|finding| context.events.notice(finding.clone()));
     Ok(Outside { mapper, invocation: mapped.invocation })
+}
+
+/// Engines annotate the manifest; an annotation of anything else is none that they could be asked for.
+fn manifest_annotations(build: &BuildSettings) -> Result<Vec<(String, String)>, Failure> {
+    let of_manifest = |annotation: &Annotation| annotation.places == [AnnotationPlace::Manifest];
+    if let Some(other) = build.annotations.iter().find(|annotation| !of_manifest(annotation)) {
+        let message = format!("an outside engine annotates manifests only, and `{}` goes elsewhere", other.key);
+        return Err(Failure::one(ExitCode::Settings, Finding::deny("settings/annotations", message).about("annotations")));
+    }
+    let platform = build.target_platforms().remove(0);
+    let given = build.annotations.iter().filter(|annotation| annotation.is_for(AnnotationPlace::Manifest, &platform));
+    Ok(given.map(|annotation| (annotation.key.clone(), annotation.value.clone())).collect())
 }
 
 /// Every image that the build begins with or copies from, as written and in full: an engine must not look short names up
@@ -144,7 +156,10 @@ pub(crate) async fn build(
     let config_digest: Digest = document.config.digest.clone();
     let bytes = blobs.read(&config_digest, 8 << 20).map_err(|error| unusable(chain(&error)))?;
     let config = ImageConfig::parse(&bytes).map_err(|error| unusable(error.to_string()))?;
-    Ok(Image { tree: image.tree, manifest, config, config_digest, source: Arc::new(blobs.clone()), origins: Default::default() })
+    let member = Member { platform: config.platform(), manifest, config, config_digest, annotations: Default::default() };
+    let source = Arc::new(blobs.clone());
+    let (annotations, origins) = Default::default();
+    Ok(Image { tree: image.tree, members: vec![member], annotations, source, origins })
 }
 
 /// A docker `config.json` with what the base images are read with, and nothing else (containers-auth.json(5)).

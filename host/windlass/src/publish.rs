@@ -1,25 +1,31 @@
 //! Where an image goes: layouts and archives on this machine, then registries. Tags move last.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use windlass_core::event::{Outcome, Stage};
-use windlass_core::{EventSink, Repository, Tag};
+use windlass_core::{EventSink, Finding, Reference, Repository, Tag};
 use windlass_registry::layout::{self, Archive};
 use windlass_registry::{Mounts, Registry};
 
+use crate::encoding::Encoder;
+use crate::failure::Failure;
 use crate::images::Image;
-use crate::step::Outputs;
+use crate::rootfs;
+use crate::step::{Export, ExportKind, Place};
+
+type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why an image did not get where it should.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// A layout or archive could not be written.
-    #[error("cannot write {kind} {}", path.display())]
+    #[error("cannot write {kind} {place}")]
     Export {
         /// What was to be written.
         kind: &'static str,
         /// Where.
-        path: PathBuf,
+        place: String,
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -40,40 +46,69 @@ pub(crate) struct Target {
     pub(crate) tags: Vec<Tag>,
 }
 
-/// Writes every layout and archive.
-pub(crate) async fn export(image: &Image, outputs: &Outputs, targets: &[Target], events: &EventSink) -> Result<(), PublishError> {
-    let names: Vec<windlass_core::Reference> =
-        targets.iter().flat_map(|target| target.tags.iter().map(|tag| target.repository.tagged(tag.clone()))).collect();
-    for path in &outputs.oci_layouts {
-        let written = layout::write_directory(path, &image.tree, &names, image.source.as_ref());
-        exported("the OCI layout", path, written, events).await?;
+impl Target {
+    /// Every name that the image gets there.
+    pub(crate) fn references(&self) -> impl Iterator<Item = Reference> + '_ {
+        self.tags.iter().map(|tag| self.repository.tagged(tag.clone()))
     }
-    for path in &outputs.oci_archives {
-        let written = layout::write_archive(path, Archive::Oci, &image.tree, &names, image.source.as_ref());
-        exported("the OCI archive", path, written, events).await?;
-    }
-    for path in &outputs.docker_archives {
-        let written = layout::write_archive(path, Archive::Docker, &image.tree, &names, image.source.as_ref());
-        exported("the docker archive", path, written, events).await?;
+}
+
+/// Writes the image, or its files, in every way that is asked for.
+pub(crate) async fn export(image: &Image, exports: &[Export], names: &[Reference], encoder: &Encoder<'_>) -> Result<(), Failure> {
+    for export in exports {
+        let image = encoder.encoded(image, export.encoding).await?;
+        let written = write(&image, export, names, encoder);
+        exported(export, written, encoder.events).await?;
     }
     Ok(())
 }
 
-async fn exported<E: std::error::Error + Send + Sync + 'static>(
-    kind: &'static str,
-    path: &std::path::Path,
-    written: impl Future<Output = Result<(), E>>,
+async fn write(image: &Image, export: &Export, names: &[Reference], encoder: &Encoder<'_>) -> Result<(), Problem> {
+    let (tree, source) = (&image.tree, image.source.as_ref());
+    let archive = |form, path: PathBuf| async move { layout::write_archive(&path, form, tree, names, source).await };
+    let form = if export.kind == ExportKind::DockerArchive { Archive::Docker } else { Archive::Oci };
+    match (export.kind, &export.place) {
+        (ExportKind::Directory | ExportKind::Tar, place) => {
+            let left_out = rootfs::write(image, export.kind, place, encoder.store).await?;
+            left_out.iter().for_each(|path| encoder.events.notice(without(path)));
+        }
+        (ExportKind::OciLayout, Place::Path(path)) => layout::write_directory(path, tree, names, source).await?,
+        (_, Place::Path(path)) => archive(form, path.clone()).await?,
+        (_, Place::StandardOutput) => {
+            let scratch = encoder.store.temporary_directory()?;
+            let path = scratch.path().join("archive.tar");
+            archive(form, path.clone()).await?;
+            let copied = tokio::task::spawn_blocking(move || {
+                let mut out = std::io::stdout().lock();
+                std::io::copy(&mut std::fs::File::open(path)?, &mut out)?;
+                out.flush()
+            });
+            copied.await??;
+        }
+    }
+    Ok(())
+}
+
+fn without(path: &Path) -> Finding {
+    let message = format!("the device /{} is not written to the directory: that takes privileges", path.display());
+    Finding::warn("output/device", message).about("--output").help("write a tar archive, which keeps it")
+}
+
+async fn exported(
+    export: &Export,
+    written: impl Future<Output = Result<(), Problem>>,
     events: &EventSink,
 ) -> Result<(), PublishError> {
-    let task = events.start(Stage::Export, format!("write {kind} {}", path.display()));
+    let (kind, place) = (export.kind.title(), export.place.to_string());
+    let task = events.start(Stage::Export, format!("write {kind} {place}"));
     match written.await {
         Ok(()) => {
             task.finish(Outcome::Done);
             Ok(())
         }
-        Err(error) => {
-            task.finish(Outcome::Failed(error.to_string()));
-            Err(PublishError::Export { kind, path: path.to_owned(), source: Box::new(error) })
+        Err(source) => {
+            task.finish(Outcome::Failed(source.to_string()));
+            Err(PublishError::Export { kind, place, source })
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What a run has done, for machines and for the files that CI systems read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use windlass_core::{Digest, ExitCode, Finding, Plan};
+use windlass_core::{Digest, ExitCode, Finding, Plan, Platform};
 
 use crate::failure::Failure;
 
@@ -41,12 +42,30 @@ pub struct ImageReport {
     pub digest: Digest,
     /// The manifest's media type.
     pub media_type: String,
-    /// The configuration's digest.
-    pub config: Digest,
+    /// The manifest's (or index's) size in bytes.
+    pub manifest_size: u64,
+    /// The annotations of what points to the manifest (or index).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The configuration's digest; none for an index.
+    pub config: Option<Digest>,
     /// The compressed size of all layers, in bytes.
     pub size: u64,
-    /// How many layers there are.
+    /// How many layers there are, of all platforms.
     pub layers: usize,
+    /// The image of each platform.
+    pub platforms: Vec<PlatformReport>,
+}
+
+/// The image of one platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlatformReport {
+    /// The platform.
+    pub platform: Platform,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// The configuration's digest.
+    pub config: Digest,
 }
 
 /// One step of the build.

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use windlass_builder::execute::{StepOutcome, Workshop};
 use windlass_builder::store::Store;
 use windlass_core::setting::Settings;
-use windlass_core::{ExitCode, Finding, Platform, Repository, Severity, chain};
+use windlass_core::{ExitCode, Finding, Reference, Repository, Severity, chain};
+use windlass_layer::Compression;
 use windlass_registry::{Action, Credential, CredentialError, CredentialSource, Registry};
 use windlass_runtime::host::plan_view::PlanFacts;
 use windlass_runtime::registry_adapter::{self, Authorization};
@@ -18,6 +19,7 @@ use windlass_sandbox::{Cancel, Isolation};
 
 use crate::connection;
 use crate::credentials::{Authorizer, Credentials};
+use crate::encoding::Encoder;
 use crate::engine::{self, Circumstances};
 use crate::failure::Failure;
 use crate::images::Image;
@@ -101,7 +103,12 @@ impl Run<'_> {
         let targets: Vec<Target> = (self.planned.destinations.iter())
             .map(|destination| Target { repository: destination.resolved.repository.clone(), tags: destination.tags.clone() })
             .collect();
-        publish::export(&image, &step.outputs, &targets, &self.surroundings.events).await?;
+        let names: Vec<Reference> = targets.iter().flat_map(Target::references).collect();
+        let built = if self.planned.outside.is_some() { Compression::default() } else { self.compression() };
+        let encoder = Encoder { store: &store, events: &self.surroundings.events, built };
+        publish::export(&image, &step.outputs.exports, &names, &encoder).await?;
+        let image = encoder.encoded(&image, step.outputs.told(step.push)).await?;
+        report.image = Some(image.report());
         if step.push && !targets.is_empty() {
             for destination in &self.planned.destinations {
                 report.prepared.extend(self.prepare(destination).await?);
@@ -142,9 +149,11 @@ impl Run<'_> {
     async fn check_image(&self, image: &Image, store: &Arc<Store>, report: &mut Report) -> Result<(), Failure> {
         let mut findings = Vec::new();
         for (plugin, settings) in &self.planned.policies {
-            let view = Arc::new(Inside::new(image, store));
-            let told = policy::check_image(plugin, &self.context(plugin), settings, view).await;
-            findings.extend(told.map_err(|error| refused(ExitCode::Plan, error))?);
+            for member in &image.members {
+                let view = Arc::new(Inside::new(image, member, store));
+                let told = policy::check_image(plugin, &self.context(plugin), settings, view).await;
+                findings.extend(told.map_err(|error| refused(ExitCode::Plan, error))?);
+            }
         }
         self.admit(findings, report)
     }
@@ -227,7 +236,8 @@ impl Run<'_> {
         let circumstances = Circumstances {
             environment,
             isolation: self.machine.isolation,
-            platform: step.build.platforms.first().cloned().unwrap_or_else(Platform::host),
+            platforms: step.build.target_platforms(),
+            compression: self.compression(),
         };
         let workshop = Workshop {
             store: Arc::clone(store),
@@ -238,12 +248,18 @@ impl Run<'_> {
         let built =
             engine::build(&step.build, recipe, &circumstances, workshop).await.map_err(|error| Failure::from(error.as_ref()))?;
         report.steps = built
-            .steps
             .iter()
+            .flat_map(|image| &image.steps)
             .map(|(title, outcome)| StepReport { title: title.clone(), outcome: word(*outcome).to_owned() })
             .collect();
-        Image::built(built, store.blobs().clone(), registry.clone())
+        Image::built(built, &step.build.annotations, store.blobs().clone(), registry.clone())
             .map_err(|error| Failure::one(ExitCode::Internal, Finding::deny("internal", chain(&error))))
+    }
+
+    /// How the embedded engine compresses layers.
+    fn compression(&self) -> Compression {
+        let step = &self.planned.step;
+        step.outputs.told(step.push).compression.unwrap_or_default()
     }
 
     async fn prepare(&self, destination: &Destination) -> Result<Vec<String>, Failure> {

@@ -7,7 +7,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 use tokio::sync::OnceCell;
 use windlass_core::{Finding, Place, Platform};
-use windlass_dockerfile::graph::{self, BuildGraph, Origin, Stage};
+use windlass_dockerfile::Instruction;
+use windlass_dockerfile::graph::{self, BuildGraph, Origin, Stage, Step};
+use windlass_dockerfile::instruction::run::Security;
 use windlass_dockerfile::scope::DEFAULT_PATH;
 use windlass_registry::image::ImageConfig;
 
@@ -39,14 +41,13 @@ impl Executor {
             build_arguments: request.arguments.iter().map(|(name, value)| (name.clone(), value.value().to_owned())).collect(),
             contexts: request.named_contexts.keys().cloned().collect(),
             build_platform: Platform::host(),
-            target_platform: request.platform.clone(),
+            target_platform: session.platform.clone(),
         };
         let graph = graph::build(&request.dockerfile, &asked).map_err(dockerfile)?;
         let named = request.named_contexts.keys().map(|name| (name.clone(), OnceCell::new())).collect();
         let stages = graph.stages().iter().map(|_| OnceCell::new()).collect();
         let mut executor = Self { session, graph, images: BTreeMap::new(), context: OnceCell::new(), named, stages };
         executor.resolve_images().await?;
-        executor.tell_unused_arguments();
         Ok(executor)
     }
 
@@ -111,12 +112,69 @@ impl Executor {
         }
     }
 
-    /// The platform that a stage is built for.
-    fn platform(&self, stage: &Stage) -> Platform {
-        stage.platform.clone().unwrap_or_else(|| self.session.request.platform.clone())
+    /// Whether no step of the stage is taken from the cache.
+    fn is_fresh(&self, stage: &Stage) -> bool {
+        let request = &self.session.request;
+        let is_named = |wanted: &String| stage.is_called(wanted);
+        request.no_cache || request.no_cache_stages.iter().any(is_named)
     }
 
-    fn tell_unused_arguments(&self) {
+    /// The platform that a stage is built for: that of the stage which it is built on, where there is one.
+    fn platform(&self, stage: &Stage) -> Platform {
+        if let Origin::Stage(index) = stage.base {
+            return self.platform(&self.graph.stages()[index]);
+        }
+        stage.platform.clone().unwrap_or_else(|| self.session.platform.clone())
+    }
+
+    /// The RUN steps on top of a base image, which run programs of the stage's platform: each with that platform. What a
+    /// stage from scratch runs is anyone's guess.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = (Platform, &Place)> {
+        let stages = self.graph.needed().iter().map(|&index| &self.graph.stages()[index]);
+        stages.filter(|stage| self.begins_with_image(stage)).flat_map(|stage| {
+            let runs = stage.steps.iter().filter(|step| matches!(step.statement.instruction, Instruction::Run(_)));
+            runs.map(|step| (self.platform(stage), &step.statement.place))
+        })
+    }
+
+    fn begins_with_image(&self, stage: &Stage) -> bool {
+        match stage.base {
+            Origin::Stage(index) => self.begins_with_image(&self.graph.stages()[index]),
+            _ => self.image_text(&stage.base).is_some(),
+        }
+    }
+
+    /// Refuses what takes a permission that was not given.
+    pub(crate) fn check_permissions(&self) -> Result<(), Arc<BuildError>> {
+        if self.session.request.allows_insecure {
+            return Ok(());
+        }
+        let stages = self.graph.needed().iter().map(|&index| &self.graph.stages()[index]);
+        let insecure = |step: &&Step| match &step.statement.instruction {
+            Instruction::Run(run) => run.security == Security::Insecure,
+            _ => false,
+        };
+        let Some(step) = stages.flat_map(|stage| &stage.steps).find(insecure) else { return Ok(()) };
+        let problem = Problem::new("RUN --security=insecure is not allowed")
+            .help("allow it with --allow security.insecure, when you trust everything that the step runs");
+        Err(Arc::new(BuildError::At {
+            instruction: "RUN".to_owned(),
+            place: step.statement.place.clone(),
+            source: Arc::new(BuildError::Unplaced(problem)),
+        }))
+    }
+
+    /// Tells of stages that are to be built without the cache and do not exist.
+    pub(crate) fn tell_unknown_stages(&self) {
+        let stages = self.graph.stages();
+        for name in self.session.request.no_cache_stages.iter().filter(|name| !stages.iter().any(|stage| stage.is_called(name))) {
+            let finding = Finding::warn("build/unknown-stage", format!("there is no stage `{name}` to build without the cache"));
+            self.session.events.notice(finding.about("--no-cache-filter"));
+        }
+    }
+
+    /// Tells of build arguments that nothing takes.
+    pub(crate) fn tell_unused_arguments(&self) {
         for name in self.graph.unused_build_arguments() {
             let finding =
                 Finding::warn("build/unused-argument", format!("build argument `{name}` was given, but no ARG takes it"));
@@ -163,7 +221,8 @@ impl Executor {
     async fn begin(&self, stage: &Stage) -> Result<StageState, Arc<BuildError>> {
         if let Origin::Stage(index) = stage.base {
             let parent = self.stage(index).await?;
-            let mut state = StageState { own_command: false, steps: Vec::new(), ..(*parent).clone() };
+            let mut state =
+                StageState { own_command: false, steps: Vec::new(), is_fresh: self.is_fresh(stage), ..(*parent).clone() };
             state.image.config.on_build.clear();
             return Ok(state);
         }
@@ -177,7 +236,16 @@ impl Executor {
         let created = config.created.clone();
         let scope = self.graph.scope(config.config.env.iter().map(String::as_str));
         let layers = image.layers.clone();
-        Ok(StageState { layers, key: image.key, image: config, scope, own_command: false, created, steps: Vec::new() })
+        Ok(StageState {
+            layers,
+            key: image.key,
+            image: config,
+            scope,
+            own_command: false,
+            created,
+            steps: Vec::new(),
+            is_fresh: self.is_fresh(stage),
+        })
     }
 
     fn begin_empty(&self, stage: &Stage) -> Result<StageState, Arc<BuildError>> {
@@ -200,7 +268,9 @@ impl Executor {
         metadata::set_variable(&mut config.config.env, "PATH", DEFAULT_PATH);
         let Files::Layers { key, layers } = Files::nothing() else { unreachable!("nothing is no context") };
         let scope = self.graph.scope([]);
-        Ok(StageState { layers, key, image: config, scope, own_command: false, created: None, steps: Vec::new() })
+        let is_fresh = self.is_fresh(stage);
+        let (own_command, created, steps) = Default::default();
+        Ok(StageState { layers, key, image: config, scope, own_command, created, steps, is_fresh })
     }
 
     fn image(&self, text: &str, stage: &Stage) -> Result<&BaseImage, Arc<BuildError>> {

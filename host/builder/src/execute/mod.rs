@@ -1,10 +1,12 @@
 //! From a request to an image.
 
+mod agent;
 mod base;
 mod copying;
 mod error;
 mod executor;
 mod files;
+mod foreign;
 mod layer;
 mod metadata;
 mod mounts;
@@ -17,8 +19,10 @@ mod stage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use windlass_registry::image::{Compression, Descriptor, Format, ImageConfig, Manifest};
+use futures_util::future::try_join_all;
+use windlass_registry::image::{Compression, Descriptor, Format, ImageConfig};
 
+pub use agent::SshAgent;
 pub use error::{BuildError, Problem};
 pub use request::{Argument, BuildRequest, BuiltImage, Dns, NamedContext, StepOutcome};
 pub use session::Workshop;
@@ -27,18 +31,29 @@ use executor::Executor;
 use session::Session;
 use stage::StageState;
 
-/// Builds the image. Dropping the future stops what runs; [`Workshop::cancel`] does so from elsewhere.
+/// Builds an image for each platform, in their order. Dropping the future stops what runs; [`Workshop::cancel`] does so
+/// from elsewhere.
 ///
 /// # Errors
 /// See [`BuildError`]. Steps that were finished stay in the cache.
-pub async fn build(request: BuildRequest, workshop: Workshop) -> Result<BuiltImage, Arc<BuildError>> {
+pub async fn build(request: BuildRequest, workshop: Workshop) -> Result<Vec<BuiltImage>, Arc<BuildError>> {
     let stop = StopOnDrop(workshop.cancel.clone());
-    let session = Session::new(request, workshop);
-    let executor = Executor::prepare(Arc::clone(&session)).await?;
-    let state = executor.run().await?;
-    let image = assemble(&session, &executor, &state).await?;
+    let sessions = Session::for_each_platform(request, &workshop);
+    let executors = try_join_all(sessions.iter().map(|session| Executor::prepare(Arc::clone(session)))).await?;
+    if let Some(executor) = executors.first() {
+        executor.tell_unused_arguments();
+        executor.tell_unknown_stages();
+        executor.check_permissions()?;
+    }
+    foreign::check(&executors).await?;
+    let mut images = Vec::new();
+    // One after the other: a step that is the same for all platforms is carried out once, and then found in the cache.
+    for executor in &executors {
+        let state = executor.run().await?;
+        images.push(assemble(executor.session(), executor, &state).await?);
+    }
     std::mem::forget(stop);
-    Ok(image)
+    Ok(images)
 }
 
 /// A step runs on a thread of its own, which would go on when nobody waits for it any more.
@@ -50,7 +65,7 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Waits for the last blobs, and puts configuration and manifest together.
+/// Waits for the last blobs, and puts the configuration together.
 async fn assemble(session: &Arc<Session>, executor: &Executor, state: &StageState) -> Result<BuiltImage, Arc<BuildError>> {
     let (mut layers, mut origins, mut diff_ids) = (Vec::new(), BTreeMap::new(), Vec::new());
     for layer in &state.layers {
@@ -67,10 +82,10 @@ async fn assemble(session: &Arc<Session>, executor: &Executor, state: &StageStat
     let format = Format::Oci;
     let config_descriptor = Descriptor::new(format.config(), digest, json.len() as u64);
     let layers: Vec<Descriptor> = layers.into_iter().map(|layer| in_format(layer, format)).collect();
-    let manifest = Manifest::image(format, &config_descriptor, &layers, session.request.annotations.clone());
     let bases = executor.images().map(|image| (image.reference.clone(), image.digest.clone())).collect();
     let steps = executor.finished().flat_map(|state| state.steps.iter().cloned()).collect();
-    Ok(BuiltImage { manifest, config, config_descriptor, layers, origins, bases, steps })
+    let platform = session.platform.clone();
+    Ok(BuiltImage { platform, config, config_descriptor, layers, origins, bases, steps })
 }
 
 fn finish(session: &Session, state: &StageState, diff_ids: Vec<windlass_core::Digest>) -> ImageConfig {

@@ -11,6 +11,7 @@ use windlass_dockerfile::instruction::{InlineFile, RunInstruction};
 use windlass_layer::{Snapshot, SnapshotFormat, Timestamp};
 use windlass_sandbox::{Mount, MountKind as SandboxMount, SecretContent, Tree, Upper};
 
+use super::agent::{Forwarded, Owner};
 use super::error::{BuildError, Problem};
 use super::executor::Executor;
 use super::files::{Files, Opened};
@@ -38,7 +39,7 @@ enum ReadyKind {
     Cache { cache: CacheMount, is_read_only: bool },
     Tmpfs { size: Option<u64> },
     Secret { content: Secret, attributes: (u32, u32, u32) },
-    Socket(PathBuf),
+    Agent(Forwarded),
     Script(TemporaryDirectory),
 }
 
@@ -96,26 +97,43 @@ impl Mounts {
                 key = key.field("secret", id).field("variable", variable.as_deref().unwrap_or_default());
                 self.secret(session, id, variable.as_deref(), *is_required, *attributes)?
             }
-            MountKind::Ssh { id, is_required, .. } => {
+            MountKind::Ssh { id, is_required, attributes } => {
                 key = key.field("ssh", id);
-                match session.request.agents.get(id) {
-                    Some(socket) => {
-                        let target = target
-                            .clone()
-                            .unwrap_or_else(|| PathBuf::from(format!("/run/buildkit/ssh_agent.{}", self.mounts.len())));
-                        self.variables.push(("SSH_AUTH_SOCK".to_owned(), Secret::new(target.to_string_lossy())));
-                        self.mounts.push(Ready { target, kind: ReadyKind::Socket(socket.clone()) });
-                        None
-                    }
-                    None if *is_required => return Err(missing("ssh agent", id, "--ssh")),
-                    None => None,
-                }
+                self.agent(session, id, target.clone(), *is_required, *attributes)?;
+                None
             }
         };
         self.keys.push(key.finish().to_string());
         if let (Some(kind), Some(target)) = (kind, target) {
             self.mounts.push(Ready { target, kind });
         }
+        Ok(())
+    }
+
+    /// The first agent is the one that programs ask by themselves.
+    fn agent(
+        &mut self,
+        session: &Session,
+        id: &str,
+        target: Option<PathBuf>,
+        is_required: bool,
+        attributes: Attributes,
+    ) -> Result<(), Arc<BuildError>> {
+        let Some(agent) = session.request.agents.get(id) else {
+            return if is_required { Err(missing("ssh agent", id, "--ssh")) } else { Ok(()) };
+        };
+        let owner =
+            Owner { uid: attributes.uid.unwrap_or(0), gid: attributes.gid.unwrap_or(0), mode: attributes.mode.unwrap_or(0o600) };
+        let directory = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
+        let forwarded = Forwarded::new(agent, directory, owner, session.request.isolation);
+        let forwarded =
+            forwarded.map_err(|error| unplaced(Problem::new(format!("cannot offer the ssh agent `{id}`: {error}"))))?;
+        let number = self.mounts.iter().filter(|ready| matches!(ready.kind, ReadyKind::Agent(_))).count();
+        let target = target.unwrap_or_else(|| PathBuf::from(format!("/run/buildkit/ssh_agent.{number}")));
+        if number == 0 {
+            self.variables.push(("SSH_AUTH_SOCK".to_owned(), Secret::new(target.to_string_lossy())));
+        }
+        self.mounts.push(Ready { target, kind: ReadyKind::Agent(forwarded) });
         Ok(())
     }
 
@@ -173,7 +191,7 @@ impl Mounts {
                 let content = SecretContent::from(content.expose().as_bytes().to_vec());
                 SandboxMount::Secret { content, mode: *mode, uid: *uid, gid: *gid }
             }
-            ReadyKind::Socket(path) => SandboxMount::Socket { path: path.clone() },
+            ReadyKind::Agent(agent) => SandboxMount::Socket { path: agent.path().clone() },
             ReadyKind::Script(directory) => {
                 SandboxMount::Bind { tree: Tree::Directory(directory.path().to_owned()), source: Path::new("/").join(SCRIPT) }
             }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agent::SshAgent;
 use windlass_core::{Digest, Platform, Reference, Repository, Secret};
 use windlass_dockerfile::Dockerfile;
 use windlass_layer::Compression;
-use windlass_registry::image::{Descriptor, ImageConfig, Manifest};
-use windlass_sandbox::Isolation;
+use windlass_registry::image::{Descriptor, ImageConfig};
+use windlass_sandbox::{Isolation, Ulimit};
 
 /// A build.
 #[derive(Debug, Clone)]
@@ -25,24 +26,32 @@ pub struct BuildRequest {
     pub named_contexts: BTreeMap<String, NamedContext>,
     /// The stage to build; the last one when absent.
     pub target: Option<String>,
-    /// The platform to build for.
-    pub platform: Platform,
+    /// The platforms to build for, at least one.
+    pub platforms: Vec<Platform>,
     /// Values for ARG instructions.
     pub arguments: Vec<(String, Argument)>,
     /// Labels that are set on the image.
     pub labels: Vec<(String, String)>,
-    /// Annotations that are set on the manifest.
-    pub annotations: BTreeMap<String, String>,
     /// Secrets for `RUN --mount=type=secret`, by id.
     pub secrets: BTreeMap<String, Secret>,
-    /// The socket of an agent for `RUN --mount=type=ssh`, by id.
-    pub agents: BTreeMap<String, PathBuf>,
+    /// Agents for `RUN --mount=type=ssh`, by id.
+    pub agents: BTreeMap<String, Arc<dyn SshAgent>>,
     /// Entries for `/etc/hosts` of RUN steps.
     pub hosts: Vec<(String, IpAddr)>,
     /// Name servers and search domains of RUN steps; this machine's when both are empty.
     pub dns: Dns,
     /// Whether no step is taken from the cache.
     pub no_cache: bool,
+    /// Stages, by name or number, of which no step is taken from the cache.
+    pub no_cache_stages: Vec<String>,
+    /// Whether RUN steps that say nothing about it have a network.
+    pub has_network: bool,
+    /// Whether `RUN --security=insecure` is allowed.
+    pub allows_insecure: bool,
+    /// The size of `/dev/shm` in RUN steps, in bytes.
+    pub shm_size: Option<u64>,
+    /// What processes of RUN steps may use.
+    pub ulimits: Vec<Ulimit>,
     /// How RUN steps are isolated.
     pub isolation: Isolation,
     /// How long one RUN step may take.
@@ -94,8 +103,8 @@ pub enum NamedContext {
 /// An image that was built. Its own layers are in the store; those of its base may still be at their registry.
 #[derive(Debug, Clone)]
 pub struct BuiltImage {
-    /// The manifest.
-    pub manifest: Manifest,
+    /// The platform that it was built for.
+    pub platform: Platform,
     /// The configuration, which the store holds too.
     pub config: ImageConfig,
     /// The configuration's descriptor.

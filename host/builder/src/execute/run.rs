@@ -52,10 +52,18 @@ pub(crate) fn command(run: &RunInstruction, session: &Session, state: &StageStat
         environment: state.scope.run_environment(),
         directory: Path::new("/").join(&config.working_dir),
         user: config.user.clone(),
-        network: if run.network == RunNetwork::None { Network::None } else { Network::Host },
+        network: network(run.network, session.request.has_network),
         security: if run.security == RunSecurity::Insecure { Security::Insecure } else { Security::Sandbox },
         mounts,
     })
+}
+
+fn network(wanted: RunNetwork, is_usual: bool) -> Network {
+    match wanted {
+        RunNetwork::Host => Network::Host,
+        RunNetwork::Default if is_usual => Network::Host,
+        RunNetwork::Default | RunNetwork::None => Network::None,
+    }
 }
 
 impl Command {
@@ -73,6 +81,8 @@ impl Command {
             .field("user", &self.user)
             .list("mounts", self.mounts.keys())
             .list("hosts", hosts)
+            .list("ulimits", session.request.ulimits.iter().map(ToString::to_string))
+            .number("shared-memory", session.request.shm_size.unwrap_or(0))
             .number("network", u64::from(self.network == Network::None))
             .number("security", u64::from(self.security == Security::Insecure))
             .number("epoch", session.request.source_date_epoch.map_or(0, i64::cast_unsigned))
@@ -94,7 +104,8 @@ pub(crate) async fn execute(
         Ok(prepared) => prepared,
         Err(error) => return Err((error, task)),
     };
-    let id = session.snapshot_id(&key);
+    let fresh = state.is_fresh.then(|| session.fresh_snapshot_id(&key));
+    let id = fresh.clone().unwrap_or_else(|| session.snapshot_id(&key));
     let worker = Arc::clone(session);
     let (id2, view2) = (id.clone(), view.clone());
     let (ran, task) = {
@@ -110,7 +121,7 @@ pub(crate) async fn execute(
         }
     };
     let outcome = match ran {
-        Ok(snapshot) => effect(session, below, view, snapshot, id, key).await,
+        Ok(snapshot) => effect(session, below, view, Left { snapshot, id, fresh }, key).await,
         Err(error) => Err(error),
     };
     match outcome {
@@ -119,15 +130,23 @@ pub(crate) async fn execute(
     }
 }
 
+/// Where a finished command has left its files.
+struct Left {
+    snapshot: Snapshot,
+    id: SnapshotId,
+    /// The same, when it is not the directory that the key names.
+    fresh: Option<SnapshotId>,
+}
+
 /// The layer that a finished command has left in its snapshot.
 async fn effect(
     session: &Arc<Session>,
     below: Vec<Arc<BuildLayer>>,
     view: View,
-    snapshot: Snapshot,
-    id: SnapshotId,
+    left: Left,
     key: StepKey,
 ) -> Result<Effect, Arc<BuildError>> {
+    let Left { snapshot, id, fresh } = left;
     let upper = snapshot.clone();
     let entries = session
         .blocking(move || {
@@ -139,7 +158,13 @@ async fn effect(
         session.record(std::slice::from_ref(&key), &StepRecord { layer: None, created: created.clone(), continues: None })?;
         return Ok(Effect { layer: None, key, created });
     }
-    let made = Made { entries: Arc::new(entries), keys: vec![key], created: created.clone(), verify: Box::new(|| Ok(())) };
+    let made = Made {
+        entries: Arc::new(entries),
+        keys: vec![key],
+        snapshot: fresh,
+        created: created.clone(),
+        verify: Box::new(|| Ok(())),
+    };
     let blob = session.write_layer(made);
     let layer = BuildLayer::left(id, blob, snapshot, below).map_err(Arc::new)?;
     Ok(Effect { layer: Some(layer), key, created })
@@ -205,6 +230,8 @@ fn specification(session: &Session, command: &Command, root: Tree, view: &View) 
     if !dns.servers.is_empty() || !dns.search.is_empty() {
         spec.dns = Some(Dns { servers: dns.servers.clone(), search: dns.search.clone(), options: Vec::new() });
     }
+    spec.shm_size = request.shm_size;
+    spec.ulimits.clone_from(&request.ulimits);
     spec.time_limit = request.time_limit;
     Ok(spec)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::{FutureExt, TryFutureExt};
 use jiff::Timestamp;
 use windlass_core::event::{Outcome, Stage};
-use windlass_core::{EventSink, Repository, Secret};
-use windlass_layer::{LayerOptions, Listing, OverlayXattrs, Ownership, SnapshotFormat};
+use windlass_core::{EventSink, Platform, Repository, Secret};
+use windlass_layer::{Compression, LayerOptions, Listing, OverlayXattrs, Ownership, SnapshotFormat};
 use windlass_registry::image::Descriptor;
 use windlass_registry::{Blobs, Registry};
 use windlass_sandbox::{Cancel, Isolation};
@@ -14,7 +14,7 @@ use windlass_sandbox::{Cancel, Isolation};
 use super::error::{BuildError, Problem};
 use super::layer::BlobFuture;
 use super::request::{Argument, BuildRequest};
-use crate::store::{SnapshotId, StepKey, StepLayer, StepRecord, Store};
+use crate::store::{KeyBuilder, SnapshotId, StepKey, StepLayer, StepRecord, Store};
 
 /// Where a build works and what it talks to.
 #[derive(Debug, Clone)]
@@ -29,9 +29,11 @@ pub struct Workshop {
     pub cancel: Cancel,
 }
 
-/// One build at work.
+/// One build at work, for one platform.
 pub(crate) struct Session {
-    pub(crate) request: BuildRequest,
+    pub(crate) request: Arc<BuildRequest>,
+    /// The platform that is built for.
+    pub(crate) platform: Platform,
     pub(crate) store: Arc<Store>,
     pub(crate) blobs: Blobs,
     pub(crate) registry: Registry,
@@ -43,15 +45,33 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(request: BuildRequest, workshop: Workshop) -> Arc<Self> {
-        let Workshop { store, registry, events, cancel } = workshop;
-        let blobs = store.blobs().clone();
+    /// A session for each platform that is asked for.
+    pub(crate) fn for_each_platform(request: BuildRequest, workshop: &Workshop) -> Vec<Arc<Self>> {
+        let request = Arc::new(request);
+        let nonce = format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
         let format = SnapshotFormat {
             ownership: if request.isolation == Isolation::SingleId { Ownership::Recorded } else { Ownership::Apply },
             overlay_xattrs: if request.isolation == Isolation::Root { OverlayXattrs::Trusted } else { OverlayXattrs::User },
         };
-        let nonce = format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
-        Arc::new(Self { request, store, blobs, registry, events, cancel, format, nonce })
+        let session = |(number, platform): (usize, &Platform)| {
+            Arc::new(Self {
+                request: Arc::clone(&request),
+                platform: platform.clone(),
+                store: Arc::clone(&workshop.store),
+                blobs: workshop.store.blobs().clone(),
+                registry: workshop.registry.clone(),
+                events: workshop.events.clone(),
+                cancel: workshop.cancel.clone(),
+                format,
+                nonce: format!("{nonce}-{number}"),
+            })
+        };
+        request.platforms.iter().enumerate().map(session).collect()
+    }
+
+    /// How a stage is called in progress: with its platform where there are several.
+    pub(crate) fn title(&self, stage: &str) -> String {
+        if self.request.platforms.len() > 1 { format!("{} {stage}", self.platform) } else { stage.to_owned() }
     }
 
     /// Runs synchronous work on a thread of its own.
@@ -110,7 +130,7 @@ impl Session {
             size: blob.size,
             uncompressed_size: blob.uncompressed_size,
             media_type: blob.media_type.to_owned(),
-            snapshot: None,
+            snapshot: made.snapshot,
         };
         self.record(&made.keys, &StepRecord { layer: Some(layer.clone()), created: made.created, continues: None })?;
         Ok(Arc::new(layer))
@@ -119,17 +139,28 @@ impl Session {
     /// Records what a step has made under each of `keys`.
     pub(crate) fn record(&self, keys: &[StepKey], record: &StepRecord) -> Result<(), Arc<BuildError>> {
         for key in keys {
-            self.store.record_step(key, record).map_err(|error| Arc::new(BuildError::Store(error)))?;
+            self.store.record_step(&self.blob_key(key), record).map_err(|error| Arc::new(BuildError::Store(error)))?;
         }
         Ok(())
     }
 
+    /// The key of a step's blob. What a step makes of the files does not depend on how the layer is compressed and which
+    /// times it may have; its blob does.
+    fn blob_key(&self, key: &StepKey) -> StepKey {
+        let BuildRequest { compression, source_date_epoch, .. } = *self.request;
+        if compression == Compression::default() && source_date_epoch.is_none() {
+            return *key;
+        }
+        KeyBuilder::new("blob")
+            .field("step", key.as_bytes())
+            .field("compression", format!("{compression:?}"))
+            .field("epoch", format!("{source_date_epoch:?}"))
+            .finish()
+    }
+
     /// The record of a step, when the cache may be used and still has the layer.
     pub(crate) fn cached(&self, key: &StepKey) -> Option<StepRecord> {
-        if self.request.no_cache {
-            return None;
-        }
-        let record = self.store.step(key, &self.events)?;
+        let record = self.store.step(&self.blob_key(key), &self.events)?;
         let here = record.layer.as_ref().is_none_or(|layer| self.blobs.contains(&layer.digest));
         here.then_some(record)
     }
@@ -153,15 +184,29 @@ impl Session {
         }
     }
 
-    /// The name of the directory that a step's layer is kept in. Its form depends on the isolation, and a build without
-    /// cache makes one of its own.
+    /// The name of the directory that a step's layer is kept in. Its form depends on the isolation.
     pub(crate) fn snapshot_id(&self, key: &StepKey) -> SnapshotId {
+        self.named_snapshot(key, "")
+    }
+
+    /// The name for a step that runs although the cache may know it: what the cache knows stays as it is.
+    pub(crate) fn fresh_snapshot_id(&self, key: &StepKey) -> SnapshotId {
+        self.named_snapshot(key, &format!("-{}", self.nonce))
+    }
+
+    /// The name that belongs to a layer of the cache, in the form of this build's isolation.
+    pub(crate) fn recorded_snapshot_id(&self, key: &StepKey, layer: &StepLayer) -> SnapshotId {
+        let plain = self.named_snapshot(key, "");
+        let unique = layer.snapshot.as_ref().and_then(|id| id.as_str().get(plain.as_str().len()..));
+        self.named_snapshot(key, unique.unwrap_or_default())
+    }
+
+    fn named_snapshot(&self, key: &StepKey, unique: &str) -> SnapshotId {
         let form = match (self.format.ownership, self.format.overlay_xattrs) {
             (Ownership::Recorded, _) => "s",
             (Ownership::Apply, OverlayXattrs::User) => "u",
             (Ownership::Apply, OverlayXattrs::Trusted) => "r",
         };
-        let unique = if self.request.no_cache { format!("-{}", self.nonce) } else { String::new() };
         SnapshotId::parse(&format!("{key}-{form}{unique}")).expect("hexadecimal digits, letters and dashes are a snapshot's name")
     }
 
@@ -186,6 +231,8 @@ pub(crate) struct Made {
     pub(crate) entries: Arc<Listing>,
     /// The keys it is recorded under.
     pub(crate) keys: Vec<StepKey>,
+    /// The directory it was left in, when that is not the one that its key names.
+    pub(crate) snapshot: Option<SnapshotId>,
     /// When it was made.
     pub(crate) created: String,
     /// Makes sure, once it has been written, that its files are still what the key stands for.

@@ -31,6 +31,8 @@ pub(crate) struct StageState {
     /// When the last layer was made.
     pub(crate) created: Option<String>,
     pub(crate) steps: Vec<(String, StepOutcome)>,
+    /// Whether no step is taken from the cache.
+    pub(crate) is_fresh: bool,
 }
 
 /// What a step has made of the files.
@@ -78,7 +80,8 @@ impl<'a> Walk<'a> {
         match &instruction {
             Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_) => {
                 self.position += 1;
-                let title = format!("[{} {}/{}] {}", self.stage.title(), self.position, self.total, shorten(&statement.text));
+                let stage = self.executor.session().title(&self.stage.title());
+                let title = format!("[{stage} {}/{}] {}", self.position, self.total, shorten(&statement.text));
                 self.files_step(step, &instruction, title).await
             }
             _ => self.metadata_step(&instruction),
@@ -122,7 +125,7 @@ impl<'a> Walk<'a> {
                 let told = history::run(&command.arguments, &self.shown_arguments());
                 let session = self.executor.session();
                 let key = command.key(session, &self.state);
-                if let Some(record) = session.cached(&key) {
+                if let Some(record) = self.cached(&key) {
                     return self.take_cached(title, told, key, record);
                 }
                 let task = session.events.start(EventStage::Build, &title);
@@ -164,7 +167,7 @@ impl<'a> Walk<'a> {
             None => Files::nothing(),
         };
         let shortcut = copying::shortcut(&request, &files, &self.state);
-        if let Some((key, record)) = shortcut.as_ref().and_then(|key| session.cached(key).map(|record| (key, record))) {
+        if let Some((key, record)) = shortcut.as_ref().and_then(|key| self.cached(key).map(|record| (key, record))) {
             let key = record.continues.unwrap_or(*key);
             return self.take_cached(title, told, key, record);
         }
@@ -173,7 +176,7 @@ impl<'a> Walk<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Err(ended(task, error)),
         };
-        if let Some(record) = session.cached(&prepared.key) {
+        if let Some(record) = self.cached(&prepared.key) {
             task.finish(Outcome::Cached);
             if let Some(shortcut) = &prepared.shortcut {
                 let alias = StepRecord { continues: Some(prepared.key), ..record.clone() };
@@ -199,7 +202,7 @@ impl<'a> Walk<'a> {
         let told = history::workdir(&absolute);
         self.state.image.config.working_dir.clone_from(&absolute);
         let key = copying::workdir_key(&self.state, &absolute);
-        if let Some(record) = session.cached(&key) {
+        if let Some(record) = self.cached(&key) {
             return self.take_cached(title, told, key, record);
         }
         let task = session.events.start(EventStage::Build, &title);
@@ -213,6 +216,11 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What the cache knows of a step, where it may be asked.
+    fn cached(&self, key: &StepKey) -> Option<StepRecord> {
+        if self.state.is_fresh { None } else { self.executor.session().cached(key) }
+    }
+
     /// Takes over what the cache has, and says so.
     fn take_cached(&mut self, title: String, told: String, key: StepKey, record: StepRecord) -> Result<(), Arc<BuildError>> {
         self.executor.session().events.start(EventStage::Build, &title).finish(Outcome::Cached);
@@ -221,8 +229,10 @@ impl<'a> Walk<'a> {
 
     fn adopt_cached(&mut self, title: String, told: String, key: StepKey, record: StepRecord) -> Result<(), Arc<BuildError>> {
         let session = self.executor.session();
-        let layer =
-            record.layer.map(|layer| BuildLayer::known(session.snapshot_id(&key), layer, None, self.state.layers.clone()));
+        let layer = record.layer.map(|layer| {
+            let id = session.recorded_snapshot_id(&key, &layer);
+            BuildLayer::known(id, layer, None, self.state.layers.clone())
+        });
         self.take(title, told, Effect { layer, key, created: record.created }, StepOutcome::Cached);
         Ok(())
     }

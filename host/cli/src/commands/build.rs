@@ -1,16 +1,24 @@
 //! `windlass build`
 
-use std::path::PathBuf;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use windlass::step::{ArgumentValue, BuildArgument, BuildSettings, Outputs, Step, parse_host, parse_secret};
+use windlass::sandbox::Ulimit;
+use windlass::step::{
+    ArgumentValue, BuildArgument, BuildSettings, Output, Outputs, Place, Step, parse_annotation, parse_host, parse_output,
+    parse_secret, parse_ssh, size,
+};
 use windlass::{Failure, Input, Request};
 use windlass_core::{ExitCode as Code, Finding, Platform, Reference};
 
 use super::{carry_out, failed};
-use crate::arguments::BuildArguments;
+use crate::arguments::{BuildArguments, Entitlement, Network};
+use crate::progress::Mode;
 
-pub(crate) fn main(arguments: BuildArguments) -> ExitCode {
+pub(crate) fn main(mut arguments: BuildArguments) -> ExitCode {
+    if arguments.quiet {
+        arguments.common.progress = Mode::Quiet;
+    }
     let mode = arguments.common.progress;
     match request(&arguments) {
         Ok(request) => carry_out(request, &arguments.common),
@@ -21,9 +29,11 @@ pub(crate) fn main(arguments: BuildArguments) -> ExitCode {
 /// Reads what was typed; every mistake is told at once.
 fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
     let mut reader = Reader::default();
-    let references = reader.all("--tag", &arguments.tags, |text| Reference::parse(text).map_err(|error| error.to_string()));
-    if arguments.push && arguments.tags.is_empty() {
-        let finding = Finding::deny("settings/missing", "--push needs a name to push to").about("--push");
+    let mut references = reader.all("--tag", &arguments.tags, reference);
+    let mut push = arguments.push;
+    let outputs = reader.outputs(arguments, &mut references, &mut push);
+    if push && references.is_empty() {
+        let finding = Finding::deny("settings/missing", "a push needs a name to push to").about("--push");
         reader.problems.push(finding.help("name the image with -t REGISTRY/REPOSITORY:TAG"));
     }
     let step =
@@ -40,9 +50,17 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
                     .flatten()
                     .collect(),
                 labels: reader.all("--label", &arguments.labels, pair),
-                annotations: reader.all("--annotation", &arguments.annotations, pair),
+                annotations: reader.all("--annotation", &arguments.annotations, parse_annotation),
                 no_cache: arguments.no_cache,
+                no_cache_stages: arguments.no_cache_filter.clone(),
                 pull: arguments.pull,
+                no_network: arguments.network == Network::None,
+                allows_insecure: arguments.allow.contains(&Entitlement::SecurityInsecure),
+                shm_size: reader.all("--shm-size", arguments.shm_size.as_slice(), size).pop(),
+                ulimits: reader.all("--ulimit", &arguments.ulimits, Ulimit::parse),
+                dns: arguments.dns.clone(),
+                dns_search: arguments.dns_search.clone(),
+                ssh: reader.all("--ssh", &arguments.ssh, parse_ssh),
                 add_hosts: reader.all("--add-host", &arguments.add_hosts, |text| {
                     parse_host(text).ok_or_else(|| format!("`{text}` is not HOST:ADDRESS"))
                 }),
@@ -55,8 +73,8 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
                 source_date_epoch: reader.epoch(),
                 ..BuildSettings::default()
             },
-            push: arguments.push,
-            outputs: reader.outputs(arguments),
+            push,
+            outputs,
             ..Step::default()
         };
     if !reader.problems.is_empty() {
@@ -100,30 +118,50 @@ impl Reader {
         parsed
     }
 
-    fn outputs(&mut self, arguments: &BuildArguments) -> Outputs {
+    /// What `--output` says. Names of a pushed output take the place of those given with `-t`, as with docker.
+    fn outputs(&mut self, arguments: &BuildArguments, references: &mut Vec<Reference>, push: &mut bool) -> Outputs {
         let mut outputs = Outputs {
             digest_file: arguments.digest_file.clone(),
             image_id_file: arguments.iidfile.clone(),
+            metadata_file: arguments.metadata_file.clone(),
             ..Outputs::default()
         };
-        for text in &arguments.outputs {
-            match output(text) {
-                Some(("oci", path)) => outputs.oci_layouts.push(path),
-                Some(("oci-tar", path)) => outputs.oci_archives.push(path),
-                Some(("docker-tar", path)) => outputs.docker_archives.push(path),
-                _ => {
-                    let finding = Finding::deny("settings/value", format!("`{text}` is not an output")).about("--output");
-                    self.problems.push(finding.help("write oci:DIR, oci-tar:FILE or docker-tar:FILE"));
+        let mut named: Option<Vec<Reference>> = None;
+        for output in self.all("--output", &arguments.outputs, parse_output) {
+            match output {
+                Output::Export(export) => outputs.exports.push(export),
+                Output::Image { names, push: pushes, encoding } => {
+                    let names = self.all("--output", &names, reference);
+                    if !names.is_empty() {
+                        named.get_or_insert_default().extend(names);
+                    }
+                    *push |= pushes;
+                    outputs.pushed = encoding;
                 }
+                Output::CacheOnly => {}
             }
+        }
+        if let Some(names) = named {
+            if *push && arguments.push {
+                references.extend(names);
+            } else {
+                *references = names;
+            }
+        }
+        let to_standard_output = outputs.exports.iter().filter(|export| export.place == Place::StandardOutput).count();
+        if to_standard_output > 1 {
+            let finding = Finding::deny("settings/value", "standard output takes one output only").about("--output");
+            self.problems.push(finding.help("give the others a dest"));
+        } else if to_standard_output == 1 && std::io::stdout().is_terminal() {
+            let finding = Finding::deny("settings/value", "an archive is not written to a terminal").about("--output");
+            self.problems.push(finding.help("give it a dest, or send standard output to a file"));
         }
         outputs
     }
 }
 
-fn output(text: &str) -> Option<(&str, PathBuf)> {
-    let (kind, path) = text.split_once(':')?;
-    Some((kind, PathBuf::from(path))).filter(|(_, path)| !path.as_os_str().is_empty())
+fn reference(text: &str) -> Result<Reference, String> {
+    Reference::parse(text).map_err(|error| error.to_string())
 }
 
 /// `NAME=VALUE`, or `NAME` alone with the value of that variable, which is then not shown; nothing when it is not set.
@@ -146,13 +184,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn outputs_have_a_kind_and_a_path() {
-        assert_eq!(output("oci:/x:y"), Some(("oci", PathBuf::from("/x:y"))));
-        assert_eq!(output("oci:"), None);
-        assert_eq!(output("dir"), None);
-    }
 
     #[test]
     fn pairs_may_have_empty_values_but_no_empty_keys() {

@@ -127,6 +127,10 @@ fn carry_out(request: Request, common: &CommonArguments) -> ExitCode {
         Err(failure) => return failed(&failure, common.progress),
     };
     let (progress, events) = Progress::start(common.progress);
+    let takes_standard_output = match &request.input {
+        Input::CommandLine { step, .. } => step.outputs.takes_standard_output(),
+        Input::File { .. } | Input::Variables { .. } => false,
+    };
     let work = async {
         let surroundings = surroundings(common, environment, events)?;
         let planned = windlass::plan(&request, &surroundings).await?;
@@ -136,13 +140,13 @@ fn carry_out(request: Request, common: &CommonArguments) -> ExitCode {
     let result = block_on(work, Some(&machine.cancel));
     progress.close();
     match result {
-        Ok(report) => succeeded(&report, common.progress),
+        Ok(report) => succeeded(&report, common.progress, takes_standard_output),
         Err(failure) => failed(&failure, common.progress),
     }
 }
 
 /// The digest goes to standard output, where scripts take it from; what people want to know goes to standard error.
-fn succeeded(report: &Report, mode: Mode) -> ExitCode {
+fn succeeded(report: &Report, mode: Mode, takes_standard_output: bool) -> ExitCode {
     let Some(image) = &report.image else { return ExitCode::SUCCESS };
     if !matches!(mode, Mode::Quiet | Mode::Json) {
         let mut text = String::new();
@@ -157,7 +161,9 @@ fn succeeded(report: &Report, mode: Mode) -> ExitCode {
         }
         error_text(&text);
     }
-    let _ = writeln!(std::io::stdout(), "{}", image.digest);
+    if !takes_standard_output {
+        let _ = writeln!(std::io::stdout(), "{}", image.digest);
+    }
     ExitCode::SUCCESS
 }
 

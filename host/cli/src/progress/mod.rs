@@ -18,10 +18,12 @@ pub(crate) enum Mode {
     /// Live on a terminal, plain lines elsewhere.
     Auto,
     /// A live view of what is going on.
+    #[value(alias = "tty")]
     Live,
     /// A line for each thing that happens.
     Plain,
     /// A JSON object for each thing that happens.
+    #[value(alias = "rawjson")]
     Json,
     /// Warnings and errors only.
     Quiet,

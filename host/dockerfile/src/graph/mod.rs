@@ -78,6 +78,12 @@ pub struct Step {
 }
 
 impl Stage {
+    /// Whether `text` is the stage's name, in any case, or its number.
+    #[must_use]
+    pub fn is_called(&self, text: &str) -> bool {
+        self.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(text)) || self.index.to_string() == text
+    }
+
     /// The stage's name, or `stage-0` where it has none.
     #[must_use]
     pub fn title(&self) -> String {

@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::WriteError;
 use super::blocks::{Blocks, Ship, Stopped};
+use crate::stream::Decoder;
 use crate::tar::{BLOCK, padding, write};
 use crate::{Content, Entry, EntryKind};
 
@@ -26,8 +27,42 @@ impl From<Stopped> for Halt {
     }
 }
 
-/// Writes the whole tar stream.
-pub(crate) fn produce<S: Ship>(entries: &[Entry], latest: Option<i64>, mut blocks: Blocks<'_, S>) -> Result<(), Halt> {
+/// Where a tar stream comes from.
+pub(crate) trait Produce: Send {
+    /// Writes the whole stream.
+    fn produce<S: Ship>(self, blocks: Blocks<'_, S>) -> Result<(), Halt>;
+}
+
+/// Entries, with times of at most `latest`.
+pub(crate) struct Listed<'e> {
+    pub(crate) entries: &'e [Entry],
+    pub(crate) latest: Option<i64>,
+}
+
+impl Produce for Listed<'_> {
+    fn produce<S: Ship>(self, blocks: Blocks<'_, S>) -> Result<(), Halt> {
+        produce(self.entries, self.latest, blocks)
+    }
+}
+
+/// A blob that is there already.
+pub(crate) struct Streamed<R: Read> {
+    pub(crate) decoder: Decoder<R>,
+}
+
+impl<R: Read + Send> Produce for Streamed<R> {
+    fn produce<S: Ship>(mut self, mut blocks: Blocks<'_, S>) -> Result<(), Halt> {
+        loop {
+            let room = blocks.room()?;
+            match self.decoder.read(room).map_err(|error| Halt::Failed(error.into()))? {
+                0 => return Ok(blocks.finish()?),
+                count => blocks.fill(count),
+            }
+        }
+    }
+}
+
+fn produce<S: Ship>(entries: &[Entry], latest: Option<i64>, mut blocks: Blocks<'_, S>) -> Result<(), Halt> {
     let mut headers = Vec::with_capacity(4 * BLOCK);
     for entry in entries {
         headers.clear();

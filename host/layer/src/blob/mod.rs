@@ -13,6 +13,7 @@ use windlass_core::Digest;
 pub use compress::Compression;
 pub(crate) use contents::open as open_content;
 
+use crate::stream::{Decoder, Limits, ReadError};
 use crate::text::shown;
 use crate::{Content, Entry, EntryKind};
 
@@ -40,8 +41,6 @@ pub struct LayerBlob {
     pub uncompressed_size: u64,
     /// The OCI media type of the blob.
     pub media_type: &'static str,
-    /// How many entries it holds.
-    pub entries: u64,
 }
 
 /// Why a layer could not be written.
@@ -87,6 +86,9 @@ pub enum WriteError {
         /// The entry's path.
         path: PathBuf,
     },
+    /// The blob that is compressed anew cannot be read.
+    #[error(transparent)]
+    Source(#[from] ReadError),
     /// The compressor failed.
     #[error("cannot compress the layer")]
     Compress {
@@ -110,19 +112,39 @@ pub enum WriteError {
 /// When a file cannot be read or has changed since it was listed, when an entry has no form in a tar archive, and when
 /// the sink fails. What the sink then holds is of no use.
 pub fn write_layer(entries: &[Entry], options: &LayerOptions, sink: &mut dyn io::Write) -> Result<LayerBlob, WriteError> {
+    let listed = contents::Listed { entries, latest: options.latest_modification };
     let written = if uncompressed_estimate(entries) <= blocks::BLOCK_SIZE as u64 {
-        pipeline::write_inline(entries, options, sink)?
+        pipeline::write_inline(listed, options, sink)?
     } else {
-        pipeline::write_threaded(entries, options, sink)?
+        pipeline::write_threaded(listed, options, sink)?
     };
-    Ok(LayerBlob {
+    Ok(layer_blob(&written, options.compression))
+}
+
+/// Writes the tar stream of a blob, however that is compressed, in another compression into `sink`. The stream itself
+/// stays as it is, byte for byte, and so does the layer's diff_id, which the caller compares with what it expects.
+///
+/// # Errors
+/// When the blob is damaged or larger than `limits` allow, and when the sink fails. What the sink then holds is of no use.
+pub fn recompress(
+    blob: impl io::Read + Send,
+    limits: Limits,
+    compression: Compression,
+    sink: &mut dyn io::Write,
+) -> Result<LayerBlob, WriteError> {
+    let stream = contents::Streamed { decoder: Decoder::new(blob, limits)? };
+    let options = LayerOptions { compression, ..LayerOptions::default() };
+    Ok(layer_blob(&pipeline::write_threaded(stream, &options, sink)?, compression))
+}
+
+fn layer_blob(written: &pipeline::Written, compression: Compression) -> LayerBlob {
+    LayerBlob {
         diff_id: Digest::from_sha256(written.diff_id),
         digest: Digest::from_sha256(written.digest),
         size: written.size,
         uncompressed_size: written.uncompressed_size,
-        media_type: options.compression.media_type(),
-        entries: entries.len() as u64,
-    })
+        media_type: compression.media_type(),
+    }
 }
 
 /// About how long the tar stream will be: it decides whether threads are worth their start.

@@ -10,9 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::blocks::{Block, Blocks, Ship, Stopped};
 use super::compress::BlockCompressor;
-use super::contents::{Halt, produce};
+use super::contents::{Halt, Produce};
 use super::{Compression, LayerOptions, WriteError};
-use crate::Entry;
 
 /// More threads than this would need more memory than a layer may take.
 const MOST_THREADS: usize = 10;
@@ -58,11 +57,15 @@ impl<'s> Output<'s> {
 }
 
 /// All stages on the caller's thread, for layers of about one block.
-pub(crate) fn write_inline(entries: &[Entry], options: &LayerOptions, sink: &mut dyn io::Write) -> Result<Written, WriteError> {
+pub(crate) fn write_inline(
+    content: impl Produce,
+    options: &LayerOptions,
+    sink: &mut dyn io::Write,
+) -> Result<Written, WriteError> {
     let compressor = BlockCompressor::new(options.compression).map_err(|source| WriteError::Compress { source })?;
     let output = Output::new(options.compression, sink);
     let mut stages = Inline { hash: Sha256::new(), uncompressed_size: 0, compressor, output, failure: None };
-    let produced = produce(entries, options.latest_modification, Blocks::new(Block::new(), &mut stages));
+    let produced = content.produce(Blocks::new(Block::new(), &mut stages));
     match (produced, stages.failure) {
         (_, Some(failure)) | (Err(Halt::Failed(failure)), None) => Err(failure),
         (Ok(()) | Err(Halt::Stopped), None) => stages.output.finish(stages.hash.finalize().into(), stages.uncompressed_size),
@@ -93,17 +96,20 @@ impl Ship for Inline<'_> {
 }
 
 /// The stages on threads of their own.
-pub(crate) fn write_threaded(entries: &[Entry], options: &LayerOptions, sink: &mut dyn io::Write) -> Result<Written, WriteError> {
+pub(crate) fn write_threaded(
+    content: impl Produce,
+    options: &LayerOptions,
+    sink: &mut dyn io::Write,
+) -> Result<Written, WriteError> {
     let threads = thread_count(options);
     let (to_hash, hashable) = bounded::<Block>(1);
     let (to_compress, compressible) = bounded::<Block>(threads);
     let (to_write, writable) = unbounded::<io::Result<Block>>();
     let (to_reuse, reusable) = unbounded::<Block>();
     thread::scope(|scope| {
-        let latest = options.latest_modification;
         let producer = scope.spawn(move || {
             let mut line = Line { to_hash, reusable, spare: 2 * threads + 2 };
-            produce(entries, latest, Blocks::new(Block::new(), &mut line))
+            content.produce(Blocks::new(Block::new(), &mut line))
         });
         let hasher = scope.spawn(move || hash_all(&hashable, &to_compress));
         for _ in 0..threads {

@@ -45,7 +45,7 @@ fn a_layer_is_the_same_for_any_number_of_threads() {
             assert!(blob == other);
         }
         let mut inline = Vec::new();
-        pipeline::write_inline(&entries, &options(1), &mut inline).unwrap();
+        pipeline::write_inline(contents::Listed { entries: &entries, latest: None }, &options(1), &mut inline).unwrap();
         assert!(blob == inline, "{compression:?} without threads");
     }
 }
@@ -216,4 +216,24 @@ fn write_image(root: &Path, layer: &LayerBlob, blob: &[u8]) {
     );
     std::fs::write(root.join("index.json"), index).unwrap();
     std::fs::write(root.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+}
+
+#[test]
+fn a_blob_that_is_compressed_anew_is_the_one_that_the_listing_gives_in_that_compression() {
+    let space = Space::new();
+    let entries = large(&space);
+    let forms = [Compression::None, Compression::default(), Compression::Zstd { level: 3 }];
+    for from in forms {
+        let (first, blob) = written(&entries, &LayerOptions { compression: from, ..LayerOptions::default() });
+        for to in forms {
+            let mut other = Vec::new();
+            let again = recompress(blob.as_slice(), Limits::default(), to, &mut other).unwrap();
+            let (direct, expected) = written(&entries, &LayerOptions { compression: to, ..LayerOptions::default() });
+            assert_eq!((&again, &again.diff_id), (&direct, &first.diff_id), "{from:?} to {to:?}");
+            assert!(other == expected);
+        }
+    }
+    let (_, blob) = written(&entries, &LayerOptions::default());
+    let cut = recompress(&blob[..blob.len() / 2], Limits::default(), Compression::None, &mut Vec::new());
+    assert!(matches!(cut, Err(WriteError::Source(_))), "{cut:?}");
 }

@@ -12,4 +12,4 @@ pub use descriptor::Descriptor;
 pub use manifest::{Document, DocumentError, ImageDocument, IndexDocument, IndexEntry, Manifest};
 pub(crate) use media::ACCEPTED_MANIFESTS;
 pub use media::{Compression, Format};
-pub use tree::{Tree, TreeError};
+pub use tree::{IndexMember, Tree, TreeError};

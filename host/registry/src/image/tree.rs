@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 
-use windlass_core::Digest;
 use windlass_core::digest::DigestError;
+use windlass_core::{Digest, Platform};
 
 use super::descriptor::Descriptor;
 use super::manifest::{Document, DocumentError, IndexEntry, Manifest};
@@ -18,6 +18,24 @@ const MOST_MANIFESTS: usize = 1000;
 pub struct Tree {
     manifests: Vec<Manifest>,
     blobs: Vec<Descriptor>,
+    annotations: BTreeMap<String, String>,
+}
+
+/// An image that an index lists.
+#[derive(Debug, Clone)]
+pub struct IndexMember {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The platform that its entry names.
+    pub platform: Platform,
+    /// The annotations of its entry.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl From<(Manifest, Platform)> for IndexMember {
+    fn from((manifest, platform): (Manifest, Platform)) -> Self {
+        Self { manifest, platform, annotations: BTreeMap::new() }
+    }
 }
 
 /// Why a tree could not be put together.
@@ -64,21 +82,18 @@ impl Tree {
         Self::load(manifest, |_| Err(std::io::Error::other("an index stands where an image was expected")))
     }
 
-    /// An index over `images`, each of which is one image's manifest and its entry's platform.
+    /// An index over `members`, in their order.
     ///
     /// # Errors
     /// When one of the manifests cannot be read.
-    pub fn index(
-        format: Format,
-        images: Vec<(Manifest, windlass_core::Platform)>,
-        annotations: BTreeMap<String, String>,
-    ) -> Result<Self, TreeError> {
-        let entry = |(manifest, platform): &(Manifest, windlass_core::Platform)| IndexEntry {
-            descriptor: manifest.descriptor(),
-            platform: Some(platform.clone()),
+    pub fn index(format: Format, members: Vec<IndexMember>, annotations: BTreeMap<String, String>) -> Result<Self, TreeError> {
+        let entry = |member: &IndexMember| IndexEntry {
+            descriptor: Descriptor { annotations: member.annotations.clone(), ..member.manifest.descriptor() },
+            platform: Some(member.platform.clone()),
         };
-        let root = Manifest::index(format, &images.iter().map(entry).collect::<Vec<_>>(), annotations);
-        let by_digest: BTreeMap<Digest, Manifest> = images.into_iter().map(|(m, _)| (m.digest().clone(), m)).collect();
+        let root = Manifest::index(format, &members.iter().map(entry).collect::<Vec<_>>(), annotations);
+        let by_digest: BTreeMap<Digest, Manifest> =
+            members.into_iter().map(|member| (member.manifest.digest().clone(), member.manifest)).collect();
         Self::load(root, |wanted| {
             by_digest.get(&wanted.digest).map(|m| m.bytes().to_vec()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
         })
@@ -89,7 +104,7 @@ impl Tree {
     /// # Errors
     /// When one cannot be read, is no manifest, or has another digest, and when there are too many.
     pub fn load(root: Manifest, mut read: impl FnMut(&Descriptor) -> std::io::Result<Vec<u8>>) -> Result<Self, TreeError> {
-        let mut tree = Self { manifests: Vec::new(), blobs: Vec::new() };
+        let mut tree = Self { manifests: Vec::new(), blobs: Vec::new(), annotations: BTreeMap::new() };
         let mut seen = HashSet::from([root.digest().clone()]);
         let mut blobs = HashSet::new();
         let mut waiting = vec![root];
@@ -129,6 +144,18 @@ impl Tree {
         &self.manifests
     }
 
+    /// The tree with annotations for what points to its root, such as the `index.json` of a layout.
+    #[must_use]
+    pub fn annotated(self, annotations: BTreeMap<String, String>) -> Self {
+        Self { annotations, ..self }
+    }
+
+    /// The descriptor of the root, with the annotations that were given to it.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor { annotations: self.annotations.clone(), ..self.root().descriptor() }
+    }
+
     /// The configurations and layers, each once.
     #[must_use]
     pub fn blobs(&self) -> &[Descriptor] {
@@ -148,7 +175,6 @@ fn child(wanted: &Descriptor, read: &mut impl FnMut(&Descriptor) -> std::io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use windlass_core::Platform;
 
     fn image(byte: u8) -> Manifest {
         let blob = |byte| Descriptor::new("x", Digest::from_sha256([byte; 32]), 1);
@@ -157,7 +183,8 @@ mod tests {
 
     #[test]
     fn an_index_comes_after_its_images_and_shared_blobs_are_listed_once() {
-        let images = vec![(image(1), Platform::parse("amd64").unwrap()), (image(2), Platform::parse("arm64").unwrap())];
+        let images = [(image(1), Platform::parse("amd64").unwrap()), (image(2), Platform::parse("arm64").unwrap())];
+        let images = images.into_iter().map(IndexMember::from).collect();
         let tree = Tree::index(Format::Oci, images, BTreeMap::new()).unwrap();
         assert_eq!(tree.manifests().len(), 3);
         assert_eq!(tree.root().media_type(), Format::Oci.index());

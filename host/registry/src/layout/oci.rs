@@ -1,7 +1,5 @@
 //! The documents of an OCI image layout: OCI image specification, "Image Layout".
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use windlass_core::{Platform, Reference};
@@ -51,13 +49,13 @@ pub(super) fn full_name(name: &Reference) -> String {
 
 /// The entries of an `index.json` for `tree`: one for each name, or one without a name.
 pub(super) fn entries(tree: &Tree, names: &[Reference], platform: Option<&Platform>) -> Vec<Value> {
-    let root = tree.root().descriptor();
+    let root = tree.descriptor();
     let entry = |name: Option<&Reference>| {
-        let mut annotations = BTreeMap::new();
+        let mut annotations = root.annotations.clone();
         if let Some(name) = name {
-            annotations.insert(FULL_NAME, full_name(name));
+            annotations.insert(FULL_NAME.to_owned(), full_name(name));
             if let Some(tag) = tag(name) {
-                annotations.insert(REF_NAME, tag);
+                annotations.insert(REF_NAME.to_owned(), tag);
             }
         }
         let mut entry = json!({"mediaType": root.media_type, "digest": root.digest, "size": root.size});

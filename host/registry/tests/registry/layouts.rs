@@ -105,8 +105,9 @@ async fn an_archive_of_skopeo_is_read() {
 async fn an_index_goes_into_a_layout_and_not_into_a_docker_archive() {
     let directory = tempfile::tempdir().unwrap();
     let image = Image::new(Format::Oci, "linux/amd64", "index");
-    let tree = Tree::index(Format::Oci, vec![(image.tree.root().clone(), Platform::parse("amd64").unwrap())], Default::default())
-        .unwrap();
+    let tree =
+        Tree::index(Format::Oci, vec![(image.tree.root().clone(), Platform::parse("amd64").unwrap()).into()], Default::default())
+            .unwrap();
     let path = directory.path().join("layout");
     write_directory(&path, &tree, &[], &image.store).await.unwrap();
     let images = read(&path, &fresh(directory.path())).await.unwrap();

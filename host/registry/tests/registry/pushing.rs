@@ -47,7 +47,7 @@ async fn an_index_is_pushed_with_its_images() {
     let images = [Image::new(Format::Oci, "linux/amd64", "a"), Image::new(Format::Oci, "linux/arm64", "b")];
     let listed = [("amd64", &images[0]), ("arm64", &images[1])]
         .map(|(name, image)| (image.tree.root().clone(), Platform::parse(name).unwrap()));
-    let tree = Tree::index(Format::Oci, listed.to_vec(), Default::default()).unwrap();
+    let tree = Tree::index(Format::Oci, listed.iter().cloned().map(Into::into).collect(), Default::default()).unwrap();
     let (registry, repository) = (client(Options::default()), repository(&server.host(), "multi"));
     for image in &images {
         image.store.put(tree.root().bytes()).unwrap();

@@ -26,6 +26,9 @@ const LINKS: [(&str, &str); 6] = [
 ];
 const NOSUID_NODEV: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
+/// The size of `/dev/shm`, as docker has it.
+const DEFAULT_SHARED_MEMORY: u64 = 64 << 20;
+
 /// The machine's device nodes.
 pub(super) struct Nodes(Vec<(&'static str, OwnedFd)>);
 
@@ -62,7 +65,8 @@ pub(super) fn mount(spec: &RunSpec, root: BorrowedFd<'_>, nodes: &Nodes) -> Step
         symlinkat(link_target, &dev, name).to(&format!("make /dev/{name}"))?;
     }
     add_filesystem(dev.as_fd(), "pts", "devpts", &terminal_options(spec.isolation)).to("mount /dev/pts")?;
-    add_filesystem(dev.as_fd(), "shm", "tmpfs", &[("mode", Some("1777")), ("size", Some("65536k"))]).to("mount /dev/shm")?;
+    let shared = spec.shm_size.unwrap_or(DEFAULT_SHARED_MEMORY).to_string();
+    add_filesystem(dev.as_fd(), "shm", "tmpfs", &[("mode", Some("1777")), ("size", Some(&shared))]).to("mount /dev/shm")?;
     match add_filesystem(dev.as_fd(), "mqueue", "mqueue", &[]) {
         // A kernel without message queues.
         Err(Errno::NODEV) => Ok(()),

@@ -24,7 +24,7 @@ use rustix::thread::UnshareFlags;
 use crate::failure::{Attempt, Failure, Step};
 use crate::spec::{Network, RunSpec, Security};
 use crate::wire::{self, Order, Report};
-use crate::{mount, sys};
+use crate::{mount, sys, ulimit};
 
 /// The exit code of a process of ours that could not do its work.
 pub(crate) const FAILED: u8 = 125;
@@ -45,6 +45,7 @@ fn prepare(order: Order, socket: &OwnedFd) -> Step<RunSpec> {
     isolate(&order.spec, &order.secrets)?;
     enter_directory(&order.spec)?;
     rustix::stdio::dup2_stdin(&stdin).to("set standard input")?;
+    ulimit::set(&order.spec.ulimits)?;
     identity::assume(&order.spec, &order.filter)?;
     sys::close_on_exec_from(3).to("close the files that the command is not to have")?;
     die_with_supervisor(socket)?;

@@ -1,17 +1,23 @@
 //! The step: what is to be built and where it goes, typed and checked, whoever asked for it in whatever words.
 
+mod annotation;
 mod declared;
+mod export;
+mod fields;
 mod read;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use windlass_core::plan::Output;
+use windlass_core::plan;
 use windlass_core::{Platform, Secret};
+use windlass_sandbox::Ulimit;
 
+pub use annotation::{Annotation, AnnotationPlace, parse_annotation};
 pub use declared::specs;
+pub use export::{Encoding, Export, ExportKind, Output, Place, parse_output};
 pub(crate) use read::read;
-pub use read::{parse_host, parse_secret};
+pub use read::{parse_host, parse_secret, parse_ssh, size};
 
 /// A step. Paths are as given, relative to the working directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,12 +55,22 @@ pub struct BuildSettings {
     pub arguments: Vec<BuildArgument>,
     /// Labels of the image.
     pub labels: Vec<(String, String)>,
-    /// Annotations of the manifest.
-    pub annotations: Vec<(String, String)>,
+    /// Annotations of manifests and indexes.
+    pub annotations: Vec<Annotation>,
     /// Whether no step is taken from the cache.
     pub no_cache: bool,
-    /// Whether base images are asked for anew.
+    /// Stages of which no step is taken from the cache.
+    pub no_cache_stages: Vec<String>,
+    /// Whether base images are asked for anew. The embedded engine always asks which digest a tag has.
     pub pull: bool,
+    /// Whether RUN steps that say nothing about it have no network.
+    pub no_network: bool,
+    /// Whether `RUN --security=insecure` is allowed.
+    pub allows_insecure: bool,
+    /// The size of `/dev/shm` in RUN steps, in bytes.
+    pub shm_size: Option<u64>,
+    /// What processes of RUN steps may use.
+    pub ulimits: Vec<Ulimit>,
     /// `HOST:ADDRESS` entries for RUN steps.
     pub add_hosts: Vec<(String, String)>,
     /// Name servers for RUN steps.
@@ -63,12 +79,28 @@ pub struct BuildSettings {
     pub dns_search: Vec<String>,
     /// Secrets for RUN steps.
     pub secrets: Vec<BuildSecret>,
-    /// A private key for RUN steps.
+    /// Agents for RUN steps.
+    pub ssh: Vec<SshSource>,
+    /// A private key for RUN steps, which an agent of ours holds.
     pub ssh_key: Option<Secret>,
     /// Further contexts by name.
     pub contexts: Vec<(String, String)>,
     /// The time that a reproducible build sets everywhere, in seconds since 1970.
     pub source_date_epoch: Option<i64>,
+}
+
+impl BuildSettings {
+    /// The platforms to build for, each once: this machine's when none is given.
+    #[must_use]
+    pub fn target_platforms(&self) -> Vec<Platform> {
+        let mut platforms: Vec<Platform> = Vec::new();
+        for platform in &self.platforms {
+            if !platforms.contains(platform) {
+                platforms.push(platform.clone());
+            }
+        }
+        if platforms.is_empty() { vec![Platform::host()] } else { platforms }
+    }
 }
 
 /// The value of one ARG.
@@ -109,6 +141,15 @@ pub struct BuildSecret {
     pub source: SecretSource,
 }
 
+/// An ssh agent for RUN steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshSource {
+    /// Its id.
+    pub id: String,
+    /// The socket of an agent, or key files; the agent of `SSH_AUTH_SOCK` when there is none.
+    pub paths: Vec<PathBuf>,
+}
+
 /// Where a build secret comes from. It is read when a step asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
@@ -116,17 +157,17 @@ pub enum SecretSource {
     Variable(String),
     /// A file.
     File(PathBuf),
+    /// The variable of that name where it is set, else the file.
+    Either(String),
 }
 
 /// Files that are written besides the image in the registry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outputs {
-    /// OCI layouts.
-    pub oci_layouts: Vec<PathBuf>,
-    /// OCI layouts as tar files.
-    pub oci_archives: Vec<PathBuf>,
-    /// Docker archives.
-    pub docker_archives: Vec<PathBuf>,
+    /// The image or its files, on this machine.
+    pub exports: Vec<Export>,
+    /// The form in which the image is pushed.
+    pub pushed: Encoding,
     /// Harness's artifact file.
     pub artifact_file: Option<PathBuf>,
     /// The digest.
@@ -173,15 +214,28 @@ pub struct RegistrySettings {
 }
 
 impl Outputs {
+    /// The form of the image that digests, report and files tell of: as it is pushed, else as it is first written.
+    #[must_use]
+    pub fn told(&self, push: bool) -> Encoding {
+        let is_image = |export: &&Export| !matches!(export.kind, ExportKind::Directory | ExportKind::Tar);
+        let first = self.exports.iter().find(is_image).filter(|_| !push);
+        first.map_or(self.pushed, |export| export.encoding)
+    }
+
+    /// The exports of that kind.
+    pub fn exports_of(&self, kind: ExportKind) -> impl Iterator<Item = &Export> {
+        self.exports.iter().filter(move |export| export.kind == kind)
+    }
+
+    /// Whether standard output carries an export, and nothing else may be written there.
+    #[must_use]
+    pub fn takes_standard_output(&self) -> bool {
+        self.exports.iter().any(|export| export.place == Place::StandardOutput)
+    }
+
     /// Every file and directory that is written, for the plan.
     #[must_use]
-    pub fn planned(&self) -> Vec<Output> {
-        let several = [
-            ("oci", &self.oci_layouts),
-            ("oci-tar", &self.oci_archives),
-            ("docker-tar", &self.docker_archives),
-            ("output-file", &self.output_files),
-        ];
+    pub fn planned(&self) -> Vec<plan::Output> {
         let single = [
             ("artifact-file", &self.artifact_file),
             ("digest-file", &self.digest_file),
@@ -191,8 +245,10 @@ impl Outputs {
             ("metadata-file", &self.metadata_file),
             ("report", &self.report),
         ];
-        let output = |kind: &str, path: &PathBuf| Output { kind: kind.to_owned(), path: path.display().to_string() };
-        let several = several.into_iter().flat_map(|(kind, paths)| paths.iter().map(move |path| output(kind, path)));
-        several.chain(single.into_iter().filter_map(|(kind, path)| path.as_ref().map(|path| output(kind, path)))).collect()
+        let output = |kind: &str, path: String| plan::Output { kind: kind.to_owned(), path };
+        let exports = self.exports.iter().map(|export| output(export.kind.name(), export.place.to_string()));
+        let files = self.output_files.iter().map(|path| output("output-file", path.display().to_string()));
+        let single = single.into_iter().filter_map(|(kind, path)| Some(output(kind, path.as_ref()?.display().to_string())));
+        exports.chain(files).chain(single).collect()
     }
 }

@@ -4,9 +4,15 @@ use std::path::PathBuf;
 
 use windlass_core::setting::{Origin, Settings};
 use windlass_core::{Finding, Platform, Secret};
+use windlass_sandbox::Ulimit;
 
 use super::declared::without_effect;
-use super::{ArgumentValue, BuildArgument, BuildSecret, BuildSettings, Outputs, RegistrySettings, SecretSource, Step};
+use super::export::compression;
+use super::fields;
+use super::{
+    Annotation, ArgumentValue, BuildArgument, BuildSecret, BuildSettings, Encoding, Export, ExportKind, Outputs, Place,
+    RegistrySettings, SecretSource, SshSource, Step,
+};
 use crate::duration;
 use crate::environment::Environment;
 
@@ -87,13 +93,24 @@ impl Reader<'_> {
             platforms: self.platforms(),
             arguments: self.arguments(),
             labels: settings.pairs("labels").to_vec(),
-            annotations: settings.pairs("annotations").to_vec(),
+            annotations: settings
+                .pairs("annotations")
+                .iter()
+                .cloned()
+                .map(|(key, value)| Annotation::of_manifest(key, value))
+                .collect(),
             no_cache: settings.flag("no-cache"),
             pull: settings.flag("pull"),
+            no_cache_stages: settings.texts("no-cache-filter").to_vec(),
+            no_network: false,
+            allows_insecure: false,
+            shm_size: self.parsed("shm-size", size),
+            ulimits: self.ulimits(),
             add_hosts: self.hosts(),
             dns: settings.texts("custom-dns").to_vec(),
             dns_search: settings.texts("custom-dns-search").to_vec(),
             secrets: self.secrets(),
+            ssh: self.ssh(),
             ssh_key: settings.secret("ssh-key").filter(|key| !key.is_empty()).cloned(),
             contexts: Vec::new(),
             source_date_epoch: self.epoch(),
@@ -126,6 +143,17 @@ impl Reader<'_> {
         arguments
     }
 
+    fn ulimits(&mut self) -> Vec<Ulimit> {
+        let mut limits = Vec::new();
+        for text in self.settings.texts("ulimits") {
+            match Ulimit::parse(text) {
+                Ok(limit) => limits.push(limit),
+                Err(message) => self.problem("ulimits", message, "write such as `nofile=1024:4096`"),
+            }
+        }
+        limits
+    }
+
     fn hosts(&mut self) -> Vec<(String, String)> {
         let mut hosts = Vec::new();
         for entry in self.settings.texts("add-hosts") {
@@ -155,6 +183,17 @@ impl Reader<'_> {
         secrets
     }
 
+    fn ssh(&mut self) -> Vec<SshSource> {
+        let mut sources = Vec::new();
+        for text in self.settings.texts("ssh") {
+            match parse_ssh(text) {
+                Ok(source) => sources.push(source),
+                Err(message) => self.problem("ssh", message, "write `default`, `default=SOCKET` or `default=KEYFILE`"),
+            }
+        }
+        sources
+    }
+
     fn epoch(&mut self) -> Option<i64> {
         let reproducible = self.settings.flag("reproducible");
         match self.environment.get("SOURCE_DATE_EPOCH") {
@@ -172,16 +211,21 @@ impl Reader<'_> {
         }
     }
 
-    fn outputs(&self) -> Outputs {
+    fn outputs(&mut self) -> Outputs {
+        let encoding = Encoding { compression: self.compression(), ..Encoding::default() };
+        let exports = [("oci-layout-path", ExportKind::OciLayout), ("tar-path", ExportKind::DockerArchive)];
+        let exports = exports
+            .into_iter()
+            .filter_map(|(name, kind)| Some(Export { kind, place: Place::Path(self.path(name)?), encoding }))
+            .collect();
         let mut output_files: Vec<PathBuf> = self.path("output-file").into_iter().collect();
         for variable in ["DRONE_OUTPUT", "GITHUB_OUTPUT"] {
             output_files.extend(self.environment.get(variable).map(PathBuf::from));
         }
         output_files.dedup();
         Outputs {
-            oci_layouts: self.path("oci-layout-path").into_iter().collect(),
-            oci_archives: Vec::new(),
-            docker_archives: self.path("tar-path").into_iter().collect(),
+            exports,
+            pushed: encoding,
             artifact_file: self.path("artifact-file"),
             digest_file: self.path("digest-file"),
             image_id_file: None,
@@ -191,6 +235,18 @@ impl Reader<'_> {
             metadata_file: self.path("metadata-file"),
             report: None,
         }
+    }
+
+    fn compression(&mut self) -> Option<windlass_layer::Compression> {
+        let level = self.settings.integer("compression-level").map(|level| u8::try_from(level).ok().filter(|level| *level <= 22));
+        if level == Some(None) {
+            self.problem("compression-level", "a compression level is 0 to 22", "give a number such as 3");
+        }
+        let name = self.settings.text("compression").filter(|name| !name.is_empty());
+        compression(name, level.flatten()).unwrap_or_else(|message| {
+            self.problem("compression", message, "give gzip, zstd or uncompressed");
+            None
+        })
     }
 
     fn registries(&mut self) -> RegistrySettings {
@@ -258,24 +314,66 @@ pub fn parse_host(entry: &str) -> Option<(String, String)> {
     valid.then(|| (host.to_owned(), address.to_owned()))
 }
 
-/// `id=ID,src=PATH` or `id=ID,env=VARIABLE`; `id` alone reads the variable of that name.
+/// A size in bytes, with `b`, `k`, `m` or `g` for powers of 1024, as docker has it.
+///
+/// # Errors
+/// When it is no number, is zero or has another unit.
+pub fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size: give a number with b, k, m or g, such as 128m");
+    let lower = text.trim().to_ascii_lowercase();
+    let (number, unit) = lower.split_at(lower.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+    let shift = match unit {
+        "" | "b" => 0,
+        "k" | "kb" => 10,
+        "m" | "mb" => 20,
+        "g" | "gb" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(wrong)
+}
+
+/// `id=ID,src=PATH` or `id=ID,env=VARIABLE`; `id` alone is the variable of that name, or the file. With `type=env`, `src`
+/// names a variable too.
 ///
 /// # Errors
 /// When a part is unknown, or there is no id.
 pub fn parse_secret(text: &str) -> Result<BuildSecret, String> {
-    let (mut id, mut source) = (None, None);
-    for part in text.split(',') {
+    let (mut id, mut file, mut variable, mut kind) = (None, None, None, None);
+    for part in fields::split(text)? {
         match part.split_once('=') {
             Some(("id", value)) => id = Some(value.to_owned()),
-            Some(("src" | "source", value)) => source = Some(SecretSource::File(PathBuf::from(value))),
-            Some(("env", value)) => source = Some(SecretSource::Variable(value.to_owned())),
-            Some(("type", "file" | "env")) => {}
+            Some(("src" | "source", value)) => file = Some(value.to_owned()),
+            Some(("env", value)) => variable = Some(value.to_owned()),
+            Some(("type", value @ ("file" | "env"))) => kind = Some(value.to_owned()),
+            Some(("type", value)) => return Err(format!("`{value}` is not a type of secret: there are file and env")),
             _ => return Err(format!("`{part}` is no part of a secret")),
         }
     }
     let id = id.filter(|id| !id.is_empty()).ok_or_else(|| "a secret must have an id".to_owned())?;
-    let source = source.unwrap_or_else(|| SecretSource::Variable(id.clone()));
+    let source = match (kind.as_deref(), variable, file) {
+        (Some("file"), Some(_), _) => return Err("a secret of type=file has no env".to_owned()),
+        (_, Some(_), Some(_)) => return Err("a secret comes from src or from env, not from both".to_owned()),
+        (_, Some(name), None) | (Some("env"), None, Some(name)) => SecretSource::Variable(name),
+        (Some("env"), None, None) => SecretSource::Variable(id.clone()),
+        (_, None, Some(path)) => SecretSource::File(PathBuf::from(path)),
+        (Some(_), None, None) => SecretSource::File(PathBuf::from(&id)),
+        (None, None, None) => SecretSource::Either(id.clone()),
+    };
     Ok(BuildSecret { id, source })
+}
+
+/// `ID[=SOCKET|KEYFILE[,KEYFILE…]]`
+///
+/// # Errors
+/// When there is no id, or a path is empty.
+pub fn parse_ssh(text: &str) -> Result<SshSource, String> {
+    let (id, paths) = text.split_once('=').map_or((text, None), |(id, paths)| (id, Some(paths)));
+    let paths: Vec<PathBuf> = paths.into_iter().flat_map(|paths| paths.split(',')).map(PathBuf::from).collect();
+    if id.is_empty() || paths.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err(format!("`{text}` is not ID, ID=SOCKET or ID=KEYFILE"));
+    }
+    Ok(SshSource { id: id.to_owned(), paths })
 }
 
 #[cfg(test)]
@@ -327,9 +425,26 @@ mod tests {
     }
 
     #[test]
+    fn sizes_have_the_units_of_docker() {
+        assert_eq!((size("64"), size("1K"), size("2mb"), size("1g")), (Ok(64), Ok(1024), Ok(2 << 20), Ok(1 << 30)));
+        assert!(["", "m", "0", "1t", "-1", "99999999999g"].iter().all(|text| size(text).is_err()));
+    }
+
+    #[test]
     fn secrets_are_named_by_file_or_variable() {
         assert_eq!(parse_secret("id=a,env=B").unwrap().source, SecretSource::Variable("B".to_owned()));
-        assert_eq!(parse_secret("id=a").unwrap().source, SecretSource::Variable("a".to_owned()));
-        assert!(parse_secret("src=x").is_err());
+        assert_eq!(parse_secret("id=a").unwrap().source, SecretSource::Either("a".to_owned()));
+        assert_eq!(parse_secret("type=env,id=a,src=B").unwrap().source, SecretSource::Variable("B".to_owned()));
+        assert_eq!(parse_secret("id=a,\"src=b,c\"").unwrap().source, SecretSource::File("b,c".into()));
+        assert!(
+            ["src=x", "id=a,env=B,src=c", "type=file,id=a,env=B", "type=x,id=a"].iter().all(|text| parse_secret(text).is_err())
+        );
+    }
+
+    #[test]
+    fn agents_are_named_by_socket_or_keys() {
+        assert_eq!(parse_ssh("default").unwrap().paths, Vec::<PathBuf>::new());
+        assert_eq!(parse_ssh("a=/k1,/k2").unwrap().paths, [PathBuf::from("/k1"), PathBuf::from("/k2")]);
+        assert!(parse_ssh("=x").is_err() && parse_ssh("a=").is_err());
     }
 }

@@ -1,0 +1,183 @@
+//! From what the user handed over to a plan: dialect, adapter, tag policies, engine mapper. Nothing outside changes.
+
+mod admission;
+mod command_line;
+mod description;
+mod overrides;
+mod paths;
+mod tags;
+mod translated;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use windlass_core::plan::Plan;
+use windlass_core::setting::Settings;
+use windlass_core::{EventSink, ExitCode, Finding, Tag};
+use windlass_runtime::dialect::Translation;
+use windlass_runtime::host::source::SourceFacts;
+use windlass_runtime::{Context, Plugin, registry_adapter};
+
+use crate::configuration::Configuration;
+use crate::engine::{self, Recipe};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::outside::Outside;
+use crate::plugins::{Plugins, allowed};
+use crate::ports::WorkingDirectory;
+use crate::step::Step;
+use crate::{bases, source};
+
+/// The adapter of references that no other one claims.
+const DEFAULT_ADAPTER: &str = "docker-registry";
+/// The embedded engine's name.
+pub(crate) const EMBEDDED: &str = "windlass";
+
+/// What is to be run, and how.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Where the step comes from.
+    pub input: Input,
+    /// `windlass`, or the name of an engine mapper.
+    pub engine: String,
+    /// Policies that must agree, besides those of the configuration.
+    pub policies: Vec<String>,
+    /// `OWNER.SETTING=VALUE`, over what the step says.
+    pub overrides: Vec<String>,
+    /// Registries that are reached somewhere else: `HOST=URL`.
+    pub registry_map: Vec<String>,
+    /// Whether nothing is pushed, whatever the step says.
+    pub no_push: bool,
+    /// The JSON report.
+    pub report: Option<PathBuf>,
+}
+
+/// Where a step comes from.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A file, and the step in it.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The step's identifier or name.
+        step: Option<String>,
+    },
+    /// Variables of the environment, for the plugin variant (`ecr`, `docker`) that they were written for.
+    Variables {
+        /// The variant.
+        variant: String,
+    },
+    /// A command line: the step is there already, and the references that it goes to.
+    CommandLine {
+        /// The step.
+        step: Box<Step>,
+        /// The references.
+        references: Vec<windlass_core::Reference>,
+    },
+}
+
+/// What every run on a machine shares.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The environment.
+    pub environment: Environment,
+    /// The configuration file's content.
+    pub configuration: Configuration,
+    /// The plugins there are.
+    pub plugins: Plugins,
+    /// Where relative paths begin.
+    pub directory: PathBuf,
+    /// Where progress goes.
+    pub events: EventSink,
+}
+
+/// A plan, and everything that carrying it out takes.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    pub(crate) step: Step,
+    pub(crate) recipe: Recipe,
+    pub(crate) destinations: Vec<Destination>,
+    pub(crate) outside: Option<Outside>,
+    pub(crate) policies: Vec<(Plugin, Settings)>,
+    pub(crate) source: SourceFacts,
+    pub(crate) graph_facts: bases::Facts,
+    pub(crate) push_credentials: Settings,
+    pub(crate) base_credentials: Settings,
+}
+
+impl std::fmt::Debug for Planned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planned").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+/// A destination with the adapter that answers for it.
+#[derive(Clone)]
+pub(crate) struct Destination {
+    pub(crate) resolved: registry_adapter::Destination,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) adapter: Option<(Plugin, Settings)>,
+}
+
+/// What the user's words were found to mean.
+#[derive(Default)]
+struct Meaning {
+    translation: Translation,
+    plugins: Vec<Plugin>,
+    step: Step,
+    notices: Vec<Finding>,
+    destinations: Vec<Destination>,
+    push_credentials: Settings,
+    base_credentials: Settings,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Everything that is wrong with the input, at once for each stage of the way.
+pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Planned, Failure> {
+    // A file that is no plugin is an error also when nothing would ask it.
+    surroundings.plugins.load_files().await?;
+    let planner = Planner { request, surroundings, source: source::detect(&surroundings.environment) };
+    let mut meaning = match &request.input {
+        Input::CommandLine { step, references } => planner.command_line(step, references).await?,
+        Input::File { .. } | Input::Variables { .. } => planner.translated().await?,
+    };
+    planner.adjust(&mut meaning.step)?;
+    let recipe = engine::recipe(&meaning.step.build).map_err(|findings| Failure::new(ExitCode::Plan, findings))?;
+    let graph_facts = bases::read(&meaning.step.build, &recipe).map_err(|findings| Failure::new(ExitCode::Plan, findings))?;
+    let outside = planner.outside(&meaning, &graph_facts).await?;
+    if let Some(outside) = &outside {
+        meaning.plugins.push(outside.mapper.clone());
+    }
+    let policies = planner.policies(&meaning.translation).await?;
+    meaning.plugins.extend(policies.iter().map(|(plugin, _)| plugin.clone()));
+    let plan = planner.describe(&meaning, &recipe, &graph_facts, outside.as_ref());
+    Ok(Planned {
+        plan,
+        step: meaning.step,
+        recipe,
+        destinations: meaning.destinations,
+        outside,
+        policies,
+        source: planner.source,
+        graph_facts,
+        push_credentials: meaning.push_credentials,
+        base_credentials: meaning.base_credentials,
+    })
+}
+
+struct Planner<'a> {
+    request: &'a Request,
+    surroundings: &'a Surroundings,
+    source: SourceFacts,
+}
+
+impl Planner<'_> {
+    fn context(&self, plugin: &Plugin) -> Context {
+        let mut context = Context::closed(self.surroundings.events.clone()).allow(allowed(plugin));
+        context.files = Some(Arc::new(WorkingDirectory(self.surroundings.directory.clone())));
+        context
+    }
+}

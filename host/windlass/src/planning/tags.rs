@@ -1,0 +1,66 @@
+//! The user's tags, and what tag policies make of them.
+
+use windlass_core::setting::Assignment;
+use windlass_core::{ExitCode, Finding, Tag};
+use windlass_runtime::Role;
+use windlass_runtime::dialect::{Target, Translation};
+use windlass_runtime::tag_policy::{self, Tagging};
+
+use super::{Meaning, Planner};
+use crate::failure::Failure;
+use crate::plugins::refused;
+
+impl Planner<'_> {
+    /// The user's tags, then what each policy makes of them; `latest` when there are none.
+    pub(super) async fn tags(&self, translation: &Translation, meaning: &mut Meaning) -> Result<Vec<Tag>, Failure> {
+        let mut tags = self.user_tags(&meaning.step.tags, translation)?;
+        for name in &translation.tag_policies {
+            let plugin = self.surroundings.plugins.in_role(name, Role::TagPolicy).await?;
+            meaning.plugins.push(plugin.clone());
+            let target = Target::TagPolicy(name.clone());
+            let given: Vec<Assignment> =
+                translation.assignments.iter().filter(|a| a.target == target).map(|a| a.assignment.clone()).collect();
+            let settings = plugin.check_settings(&given).map_err(|findings| Failure::new(ExitCode::Settings, findings))?;
+            let context = self.context(&plugin);
+            let answer = tag_policy::tags(&plugin, &context, &settings, &self.source, &tags).await;
+            match answer.map_err(|error| refused(ExitCode::Plan, error))? {
+                Tagging::Tags(new) => tags = new,
+                Tagging::DoesNotApply(reason) => {
+                    meaning
+                        .notices
+                        .push(Finding::warn("tags/does-not-apply", format!("{name} does not apply: {reason}")).about(name));
+                }
+            }
+        }
+        if tags.is_empty() {
+            tags.extend(Tag::parse("latest"));
+        }
+        Ok(tags)
+    }
+
+    fn user_tags(&self, texts: &[String], translation: &Translation) -> Result<Vec<Tag>, Failure> {
+        let origin = translation
+            .assignments
+            .iter()
+            .find(|a| a.target == Target::Step && a.assignment.name == "tags")
+            .map(|a| &a.assignment.origin);
+        let (mut tags, mut problems) = (Vec::new(), Vec::new());
+        for text in texts {
+            match Tag::parse(text) {
+                Ok(tag) if tags.contains(&tag) => {}
+                Ok(tag) => tags.push(tag),
+                Err(error) => {
+                    let finding =
+                        Finding::deny("settings/tag", error.to_string()).about(origin.map_or("tags", |origin| &origin.name));
+                    let finding =
+                        finding.help("registries accept letters, digits, `_`, `.` and `-`; a branch name needs its `/` replaced");
+                    problems.push(match origin.and_then(|origin| origin.place.clone()) {
+                        Some(place) => finding.at(place),
+                        None => finding,
+                    });
+                }
+            }
+        }
+        if problems.is_empty() { Ok(tags) } else { Err(Failure::new(ExitCode::Settings, problems)) }
+    }
+}
