@@ -259,3 +259,43 @@ pub(crate) enum PluginCommand {
         format: Format,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The sections of `docs/cli.md` by the command that their heading names.
+    fn section<'d>(documentation: &'d str, command: &str) -> &'d str {
+        let heading = format!("\n## `windlass {command}");
+        let from = documentation.find(&heading).unwrap_or_else(|| panic!("docs/cli.md has no section on `windlass {command}`"));
+        let rest = &documentation[from + heading.len()..];
+        rest.split("\n## ").next().unwrap()
+    }
+
+    #[test]
+    fn every_option_of_run_and_build_is_documented() {
+        let documentation = include_str!("../../../docs/cli.md");
+        let arguments = Arguments::command();
+        for name in ["run", "build"] {
+            let section = section(documentation, name);
+            let command = arguments.find_subcommand(name).unwrap();
+            for option in command.get_arguments().filter_map(clap::Arg::get_long).filter(|option| *option != "help") {
+                let is_there = ["`", " ", "=", "[", "\\", ","].iter().any(|end| section.contains(&format!("--{option}{end}")));
+                assert!(is_there, "docs/cli.md does not tell of `windlass {name} --{option}`");
+            }
+            for short in command.get_arguments().filter_map(clap::Arg::get_short).filter(|short| *short != 'h') {
+                assert!(section.contains(&format!("`-{short}`")), "docs/cli.md does not tell of `windlass {name} -{short}`");
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_is_documented() {
+        let documentation = include_str!("../../../docs/cli.md");
+        for command in Arguments::command().get_subcommands() {
+            let _ = section(documentation, command.get_name());
+        }
+    }
+}
