@@ -24,8 +24,22 @@ fn image(workspace: &Workspace) -> Image {
 fn hosts_and_name_servers_reach_a_step_and_stay_out_of_the_image() {
     let (_registry, workspace) = place("RUN cat /etc/hosts > /hosts && cat /etc/resolv.conf > /names\n");
     let options = [
-        "--add-host", "one:10.0.0.1", "--add-host", "two=10.0.0.2", "--add-host", "six:2001:db8::6", "--add-host", "seven=[2001:db8::7]",
-        "--add-host", "host.docker.internal:host-gateway", "--dns", "10.9.8.7", "--dns", "2001:db8::53", "--dns-search", "a.example",
+        "--add-host",
+        "one:10.0.0.1",
+        "--add-host",
+        "two=10.0.0.2",
+        "--add-host",
+        "six:2001:db8::6",
+        "--add-host",
+        "seven=[2001:db8::7]",
+        "--add-host",
+        "host.docker.internal:host-gateway",
+        "--dns",
+        "10.9.8.7",
+        "--dns",
+        "2001:db8::53",
+        "--dns-search",
+        "a.example",
     ];
     let _ = build(&workspace, &options).succeeds();
     let image = image(&workspace);
@@ -42,8 +56,10 @@ fn hosts_and_name_servers_reach_a_step_and_stay_out_of_the_image() {
 fn name_servers_of_a_steps_variables_reach_it_too() {
     let (registry, workspace) = place("RUN cat /etc/resolv.conf > /names\n");
     let variables = [
-        ("PLUGIN_REGISTRY", registry.host()), ("PLUGIN_REPO", "app"),
-        ("PLUGIN_CUSTOM_DNS", "10.9.8.7,10.9.8.8"), ("PLUGIN_CUSTOM_DNS_SEARCH", "b.example"),
+        ("PLUGIN_REGISTRY", registry.host()),
+        ("PLUGIN_REPO", "app"),
+        ("PLUGIN_CUSTOM_DNS", "10.9.8.7,10.9.8.8"),
+        ("PLUGIN_CUSTOM_DNS_SEARCH", "b.example"),
     ];
     workspace.windlass(["run", "--from-env", "docker"]).envs(&variables).run().succeeds();
     let image = Image::read(&format!("docker://{}/app:latest", registry.host()), None);
@@ -57,14 +73,18 @@ fn shared_memory_limits_and_the_network_are_those_asked_for() {
     );
     let _ = build(&workspace, &["--shm-size", "8m", "--ulimit", "nofile=100:200", "--network", "none"]).succeeds();
     let image = image(&workspace);
-    assert_eq!((image.text("shm"), image.text("files"), image.text("net")), ("8192\n".to_owned(), "100\n200\n".to_owned(), "lo\n".to_owned()));
+    assert_eq!(
+        (image.text("shm"), image.text("files"), image.text("net")),
+        ("8192\n".to_owned(), "100\n200\n".to_owned(), "lo\n".to_owned())
+    );
     let bad = build(&workspace, &["--shm-size", "big", "--ulimit", "files=1"]).fails_with(ExitCode::Settings);
     let _ = bad.says("`big` is not a size").says("`files` is not the name of a limit");
 }
 
 #[test]
 fn what_a_dockerfile_may_not_ask_for_by_itself_takes_a_permission() {
-    let (_registry, workspace) = place("RUN echo first > /first\nRUN --security=insecure grep CapEff /proc/self/status > /capabilities\n");
+    let (_registry, workspace) =
+        place("RUN echo first > /first\nRUN --security=insecure grep CapEff /proc/self/status > /capabilities\n");
     let refused = build(&workspace, &[]).fails_with(ExitCode::Build).says("--allow security.insecure").says("Dockerfile:3");
     let _ = refused.never_says("[one 1/2]");
     let _ = build(&workspace, &["--allow", "security.insecure"]).succeeds();
@@ -74,7 +94,8 @@ fn what_a_dockerfile_may_not_ask_for_by_itself_takes_a_permission() {
 
 #[test]
 fn steps_run_again_for_one_stage_or_for_all() {
-    let (_registry, workspace) = place("RUN head -c 8 /dev/urandom | od -x > /one\nFROM one AS two\nRUN head -c 8 /dev/urandom | od -x > /two\n");
+    let (_registry, workspace) =
+        place("RUN head -c 8 /dev/urandom | od -x > /one\nFROM one AS two\nRUN head -c 8 /dev/urandom | od -x > /two\n");
     let both = |options: &[&str]| {
         let _ = build(&workspace, options).succeeds();
         (image(&workspace).text("one"), image(&workspace).text("two"))
@@ -120,11 +141,13 @@ fn secrets_come_from_files_and_variables_in_every_form() {
          cat /run/secrets/a /run/secrets/b /run/secrets/c > /seen.sum; echo $D >> /seen.sum; md5sum < /seen.sum > /sum; rm /seen.sum\n",
     );
     workspace.write("file", "from-file-canary\n");
-    let options = ["--secret", "id=a,src=file", "--secret", "id=b,env=B", "--secret", "id=c", "--secret", "type=env,id=d,src=OTHER"];
+    let options =
+        ["--secret", "id=a,src=file", "--secret", "id=b,env=B", "--secret", "id=c", "--secret", "type=env,id=d,src=OTHER"];
     let run = workspace.windlass(["build", ".", "-o", "oci:out"]).args(options);
     let run = run.env("B", "from-b-canary\n").env("c", "from-c-canary\n").env("OTHER", "from-other-canary").run().succeeds();
     let seen = "from-file-canary\nfrom-b-canary\nfrom-c-canary\nfrom-other-canary\n";
-    let mut sum = std::process::Command::new("md5sum").stdin(std::fs::File::open(workspace.write("seen", seen)).unwrap()).output().unwrap();
+    let mut sum =
+        std::process::Command::new("md5sum").stdin(std::fs::File::open(workspace.write("seen", seen)).unwrap()).output().unwrap();
     sum.stdout.retain(|byte| *byte != b'\r');
     assert_eq!(image(&workspace).text("sum"), String::from_utf8(sum.stdout).unwrap(), "{}", run.all());
     let _ = run.never_says("canary");
@@ -136,7 +159,20 @@ fn a_quiet_build_prints_the_digest_alone_and_files_tell_of_the_image() {
     let (registry, workspace) = place("LABEL a=b\n");
     let name = format!("{}/app:1", registry.host());
     let options = [
-        "build", ".", "-q", "-t", &name, "--push", "--iidfile", "id", "--digest-file", "digest", "--metadata-file", "metadata", "--label", "k=v",
+        "build",
+        ".",
+        "-q",
+        "-t",
+        &name,
+        "--push",
+        "--iidfile",
+        "id",
+        "--digest-file",
+        "digest",
+        "--metadata-file",
+        "metadata",
+        "--label",
+        "k=v",
     ];
     let run = workspace.windlass(options).run().succeeds();
     let image = Image::read(&format!("docker://{name}"), None);
@@ -148,7 +184,13 @@ fn a_quiet_build_prints_the_digest_alone_and_files_tell_of_the_image() {
     assert_eq!(metadata["containerimage.config.digest"], image.manifest["config"]["digest"]);
     assert_eq!(metadata["image.name"], name.as_str());
     let descriptor = &metadata["containerimage.descriptor"];
-    let size = windlass_e2e::http::request("GET", registry.host(), &format!("/v2/app/manifests/{}", image.digest), &[("Accept", "application/vnd.oci.image.manifest.v1+json")], "");
+    let size = windlass_e2e::http::request(
+        "GET",
+        registry.host(),
+        &format!("/v2/app/manifests/{}", image.digest),
+        &[("Accept", "application/vnd.oci.image.manifest.v1+json")],
+        "",
+    );
     assert_eq!(descriptor["size"], size.unwrap().body.len());
     assert_eq!((descriptor["digest"].as_str(), image.label("k")), (Some(image.digest.as_str()), Some("v")));
 }

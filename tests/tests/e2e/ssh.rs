@@ -29,7 +29,8 @@ fn place(steps: &str) -> (DockerRegistry, Workspace) {
 
 fn key(workspace: &Workspace, kind: &str) -> String {
     let path = workspace.path(&format!("key-{kind}"));
-    let made = Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", "", "-C", &format!("comment-{kind}"), "-f"]).arg(&path).status();
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", "", "-C", &format!("comment-{kind}"), "-f"]).arg(&path).status();
     assert!(made.expect("ssh-keygen is installed by `make test`").success());
     path.display().to_string()
 }
@@ -72,11 +73,18 @@ fn image(workspace: &Workspace) -> Image {
     Image::read(&format!("oci:{}", workspace.path("out").display()), None)
 }
 
-const SIGN: &str = "RUN --mount=type=ssh ssh-add -L > /public && echo message > /message && ssh-keygen -q -Y sign -f /public -n file /message\n";
+const SIGN: &str =
+    "RUN --mount=type=ssh ssh-add -L > /public && echo message > /message && ssh-keygen -q -Y sign -f /public -n file /message\n";
 
 fn verify(workspace: &Workspace, image: &Image) {
     let signature = workspace.write("message.sig", image.text("message.sig"));
-    let mut check = Command::new("ssh-keygen").args(["-Y", "check-novalidate", "-n", "file", "-s"]).arg(signature).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut check = Command::new("ssh-keygen")
+        .args(["-Y", "check-novalidate", "-n", "file", "-s"])
+        .arg(signature)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     std::io::Write::write_all(&mut check.stdin.take().unwrap(), b"message\n").unwrap();
     assert!(check.wait().unwrap().success(), "ssh-keygen accepts the signature");
 }
@@ -126,7 +134,9 @@ fn ids_targets_owners_and_modes_are_those_of_the_mount() {
     assert_eq!(image(&workspace).text("seen"), "660 7 8\n/tmp/agent\n");
     assert_eq!(image(&workspace).text("none"), "[]\n");
     workspace.write("Dockerfile", workspace.read("Dockerfile").replace("id=absent", "id=absent,required=true"));
-    let _ = build(&workspace, &["--ssh", &format!("work={key}")]).fails_with(ExitCode::Build).says("the ssh agent `absent` is required");
+    let _ = build(&workspace, &["--ssh", &format!("work={key}")])
+        .fails_with(ExitCode::Build)
+        .says("the ssh agent `absent` is required");
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Forwarded {
         owner: Owner,
         isolation: Isolation,
     ) -> io::Result<Self> {
-        let listener = by_short_name(&directory, |path| UnixListener::bind(path))?;
+        let listener = by_short_name(&directory, UnixListener::bind)?;
         let path = directory.path().join(NAME);
         std::fs::set_permissions(&path, Permissions::from_mode(owner.mode))?;
         // With one id only, every user of the step is this one.
@@ -79,7 +79,7 @@ impl Forwarded {
 impl Drop for Forwarded {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::SeqCst);
-        let woken = by_short_name(&self.directory, |path| UnixStream::connect(path));
+        let woken = by_short_name(&self.directory, UnixStream::connect);
         // Where nobody can be woken nobody listens, or the thread ends with the process.
         if let (Ok(_), Some(listener)) = (woken, self.listener.take()) {
             let _ = listener.join();
