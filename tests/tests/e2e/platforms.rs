@@ -111,7 +111,7 @@ fn programs_that_this_machine_cannot_run_are_refused_before_any_step() {
     Busybox { architecture: "s390x".to_owned(), variables: Vec::new() }.push(&registry, "base-s390x:latest");
     let run = build(format!("FROM {base}{}\nCOPY Dockerfile /\nRUN echo ran\n", "s390x"));
     let run = run.fails_with(ExitCode::Build).says("cannot run programs for linux/s390x").says("Dockerfile:3");
-    let _ = run.never_says("[1/").says("binfmt_misc");
+    let _ = run.never_says("#1 ").says("binfmt_misc");
     let _ = build(format!("FROM {base}s390x\nCOPY Dockerfile /\n")).succeeds();
     assert_eq!(Image::read(&format!("oci:{}", workspace.path("out").display()), None).config["architecture"], "s390x");
 }
