@@ -85,7 +85,7 @@ fn shared_memory_limits_and_the_network_are_those_asked_for() {
 fn what_a_dockerfile_may_not_ask_for_by_itself_takes_a_permission() {
     let (_registry, workspace) =
         place("RUN echo first > /first\nRUN --security=insecure grep CapEff /proc/self/status > /capabilities\n");
-    let refused = build(&workspace, &[]).fails_with(ExitCode::Build).says("--allow security.insecure").says("Dockerfile:3");
+    let refused = build(&workspace, &[]).fails_with(ExitCode::Plan).says("--allow security.insecure").says("Dockerfile:3");
     let _ = refused.never_says("[one 1/2]");
     let _ = build(&workspace, &["--allow", "security.insecure"]).succeeds();
     let more = image(&workspace).text("capabilities");

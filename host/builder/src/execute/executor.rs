@@ -155,13 +155,10 @@ impl Executor {
             _ => false,
         };
         let Some(step) = stages.flat_map(|stage| &stage.steps).find(insecure) else { return Ok(()) };
-        let problem = Problem::new("RUN --security=insecure is not allowed")
-            .help("allow it with --allow security.insecure, when you trust everything that the step runs");
-        Err(Arc::new(BuildError::At {
-            instruction: "RUN".to_owned(),
-            place: step.statement.place.clone(),
-            source: Arc::new(BuildError::Unplaced(problem)),
-        }))
+        let finding =
+            Finding::deny("build/permission", "RUN --security=insecure is not allowed").at(step.statement.place.clone());
+        let help = "allow it with --allow security.insecure, when you trust everything that the step runs";
+        Err(dockerfile(vec![finding.help(help)]))
     }
 
     /// Tells of stages that are to be built without the cache and do not exist.
