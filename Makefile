@@ -4,8 +4,6 @@ TARGET   := $(ARCH)-unknown-linux-musl
 OUT      := $(or $(CARGO_TARGET_DIR),target)
 BIN      := $(OUT)/$(TARGET)/release/windlass
 PREFIX   ?= /usr/local
-# The packages whose tests run; the end-to-end stories join when each of them has been seen to pass.
-TESTED   := windlass-core windlass-dockerfile windlass-layer windlass-builder windlass-engines
 PLUGINS  := harness-step drone-kaniko ecr gar acr docker-registry auto-tag buildah base-images
 # Every build selects the whole workspace: another selection has other features, and builds wasmtime once more.
 export CARGO_BUILD_TARGET   = $(TARGET)
@@ -36,7 +34,7 @@ demo: build ## build and push the project's own image to a registry on this mach
 
 test: build setup-test ## run the tests, against real servers on this machine
 	tests/conformance/check.py --bin $(BIN) --jobs 2
-	WINDLASS_BIN=$(abspath $(BIN)) cargo nextest run --release $(TESTED:%=-p %)
+	WINDLASS_BIN=$(abspath $(BIN)) cargo nextest run --release --workspace
 
 lint: plugins ## formatting, clippy, dependency rules
 	cargo fmt --all --check
