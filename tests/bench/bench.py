@@ -8,6 +8,8 @@ import argparse, contextlib, os, shutil, signal, socket, statistics, subprocess,
 sys.dont_write_bytecode = True
 import builders, contexts, report, scale
 
+# For how long ext4 does not use a deleted inode again.
+SETTLING = 65
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -67,14 +69,23 @@ def measure_context(results, name, measured, work, host, runs):
     for run in range(runs):
         for builder in measured:
             builder.forget()
+            settle(0)
             reference = f"{host}/{builder.name.lower()}-{slug}-{run}:1"
             for situation in ("cold", "unchanged", "touched"):
                 if situation == "touched":
                     touch(touched, f"{run} {builder.name}")
                 results.add(name, situation, builder.name, builder.build(context, reference))
                 print(f"{name} {situation} {builder.name}: {results.last()}", file=sys.stderr, flush=True)
-            builder.forget()
+    for builder in measured:
+        builder.clean()
     shutil.rmtree(context)
+    settle(SETTLING)
+
+
+def settle(seconds):
+    """What was written reaches the disk, and what was deleted stops slowing down the file system."""
+    os.sync()
+    time.sleep(seconds)
 
 
 def touch(path, text):

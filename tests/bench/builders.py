@@ -11,22 +11,25 @@ class Windlass:
     name = "windlass"
 
     def __init__(self, binary, work, wrapper=()):
-        self.binary, self.store, self.wrapper = binary, os.path.join(work, "store-windlass"), list(wrapper)
+        self.binary, self.stores, self.wrapper = binary, Directories(work, "windlass"), list(wrapper)
 
     def version(self):
         return output([self.binary, "--version"])
 
     def commands(self, context, reference):
-        return [self.wrapper + [self.binary, "build", context, "-t", reference, "--push", "--store", self.store, "--progress", "quiet"]]
+        return [self.wrapper + [self.binary, "build", context, "-t", reference, "--push", "--store", self.stores.current, "--progress", "quiet"]]
 
     def build(self, context, reference):
         return timed(self.commands(context, reference))
 
     def forget(self):
-        remove(self.store)
+        self.stores.next()
+
+    def clean(self):
+        self.stores.clean()
 
     def close(self):
-        self.forget()
+        self.clean()
 
 
 class Buildah:
@@ -34,22 +37,25 @@ class Buildah:
     name = "buildah"
 
     def __init__(self, work):
-        self.store = os.path.join(work, "store-buildah")
+        self.stores = Directories(work, "buildah")
 
     def version(self):
         return output(["buildah", "--version"]).split(" (")[0]
 
     def build(self, context, reference):
-        base = ["buildah", "--root", self.store + "/root", "--runroot", self.store + "/run", "--storage-driver", "overlay"]
+        store = self.stores.current
+        base = ["buildah", "--root", store + "/root", "--runroot", store + "/run", "--storage-driver", "overlay"]
         return timed([base + ["build", "-q", "--isolation", "chroot", "--layers", "--tls-verify=false", "-t", reference, context],
                       base + ["push", "-q", "--tls-verify=false", reference]])
 
     def forget(self):
-        unmount_below(self.store)
-        remove(self.store)
+        self.stores.next()
+
+    def clean(self):
+        self.stores.clean()
 
     def close(self):
-        self.forget()
+        self.clean()
 
 
 class BuildKit:
@@ -57,19 +63,31 @@ class BuildKit:
     name = "BuildKit"
 
     def __init__(self, work, registry):
-        self.root = os.path.join(work, "dockerd")
-        os.makedirs(self.root)
-        self.socket = f"unix://{self.root}/docker.sock"
-        self.log = open(self.root + "/log", "wb")
-        command = ["dockerd", "--data-root", self.root + "/data", "--exec-root", self.root + "/exec", "-p", self.root + "/pid", "-H", self.socket,
-                   "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--insecure-registry", registry]
-        self.daemon = subprocess.Popen(command, stdout=self.log, stderr=self.log, start_new_session=True,
-                                       env=dict(ENVIRONMENT, DOCKER_RAMDISK="1"))
+        self.roots, self.registry, self.daemon = Directories(work, "dockerd"), registry, None
+        self.start()
+
+    def start(self):
+        root = self.roots.current
+        os.makedirs(root)
+        self.socket = f"unix://{root}/docker.sock"
+        command = ["dockerd", "--data-root", root + "/data", "--exec-root", root + "/exec", "-p", root + "/pid", "-H", self.socket,
+                   "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
+                   "--insecure-registry", self.registry]
+        with open(root + "/log", "wb") as log:
+            self.daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=dict(ENVIRONMENT, DOCKER_RAMDISK="1"))
         for _ in range(300):
             if not subprocess.run(self.docker("info"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
                 return
             time.sleep(0.1)
-        sys.exit(f"dockerd did not start: see {self.root}/log")
+        sys.exit(f"dockerd did not start: see {root}/log")
+
+    def stop(self):
+        self.daemon.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.daemon.wait(30)
+        if self.daemon.poll() is None:
+            os.killpg(self.daemon.pid, signal.SIGKILL)
+            self.daemon.wait()
 
     def docker(self, *words):
         return [DOCKER, "-H", self.socket, *words]
@@ -88,12 +106,14 @@ class BuildKit:
         return wall, cpu + self.cpu() - before, max([peak, *peaks])
 
     def forget(self):
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        images = output(self.docker("images", "-aq")).split()
-        if images:
-            subprocess.run(self.docker("rmi", "-f", *set(images)), **quiet)
-        subprocess.run(self.docker("builder", "prune", "-af"), **quiet)
-        subprocess.run(self.docker("system", "prune", "-af"), **quiet)
+        self.stop()
+        self.roots.next()
+        self.start()
+
+    def clean(self):
+        self.stop()
+        self.roots.clean()
+        self.start()
 
     def processes(self):
         """The daemon and all below it."""
@@ -115,15 +135,34 @@ class BuildKit:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def close(self):
-        self.daemon.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.daemon.wait(30)
-        if self.daemon.poll() is None:
-            os.killpg(self.daemon.pid, signal.SIGKILL)
-            self.daemon.wait()
-        self.log.close()
-        unmount_below(self.root)
-        remove(self.root)
+        self.stop()
+        self.roots.clean()
+
+
+class Directories:
+    """A new directory for every cold build. The old ones stay until nothing is measured: a file system that has just deleted
+    twenty thousand files is slow to make new ones (ext4 looks at each recently deleted inode)."""
+
+    def __init__(self, work, name):
+        self.base, self.number = os.path.join(work, "stores-" + name), 0
+        self.make()
+
+    def make(self):
+        os.makedirs(self.base)
+        os.chmod(self.base, 0o777)  # an unprivileged builder keeps its store here too
+
+    @property
+    def current(self):
+        return os.path.join(self.base, str(self.number))
+
+    def next(self):
+        self.number += 1
+
+    def clean(self):
+        unmount_below(self.base)
+        remove(self.base)
+        self.make()
+        self.next()
 
 
 def status(pid, name):

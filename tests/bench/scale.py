@@ -26,7 +26,7 @@ class Bench:
             self.builder.forget()
             for figures in samples.values():
                 figures.append(self.builder.build(context, f"{self.host}/{name}-{run}:1"))
-        self.builder.forget()
+        self.builder.clean()
         shutil.rmtree(context)
         return [cell(values) for values in samples.values()]
 
@@ -64,7 +64,7 @@ class Bench:
         before = moved()
         wall, cpu, peak = self.builder.build(context, f"{self.host}/on-base:1")
         kilobytes = (moved() - before) / 1000
-        self.builder.forget()
+        self.builder.clean()
         shutil.rmtree(context)
         return ("COPY on a base of 240 MB that the registry has", ["wall / CPU s / MB", "moved over loopback, both ways"],
                 [["%.2f / %.2f / %.0f" % (wall, cpu, peak), f"{kilobytes:.0f} kB"]])
@@ -76,17 +76,17 @@ class Bench:
             context = self.context(f"once-{n}", f"FROM {self.host}/busybox:1\nCOPY hello.txt /\nRUN echo {n % 10} > /n\nRUN sleep 0\n")
             contexts.write(context, "hello.txt", f"hello {n % 5}\n")
             made.append(context)
-        commands = [self.builder.commands(context, f"{self.host}/once-{n}:1")[0] for n, context in enumerate(made)]
+        commands = lambda: [self.builder.commands(context, f"{self.host}/once-{n}:1")[0] for n, context in enumerate(made)]
         begin = time.monotonic()
-        for command in commands:
+        for command in commands():
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         one_by_one = time.monotonic() - begin
         self.builder.forget()
         begin = time.monotonic()
-        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands]
+        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands()]
         failed = [process for process in running if process.wait()]
         at_once = time.monotonic() - begin
-        self.builder.forget()
+        self.builder.clean()
         for context in made:
             shutil.rmtree(context)
         return "Twenty builds on one store", ["one after another", "at once", "failed"], [[f"{one_by_one:.2f} s", f"{at_once:.2f} s", str(len(failed))]]
@@ -111,7 +111,7 @@ class Bench:
                     builder.forget()
                     samples[who].append(builder.build(context, f"{self.host}/{who}-{run}:1"))
             for builder in (self.builder, nobody):
-                builder.forget()
+                builder.clean()
             wall = {who: statistics.median(v[0] for v in values) for who, values in samples.items()}
             rows.append([name, cell(samples["root"]), cell(samples["nobody"]), "%.2f" % (wall["nobody"] / wall["root"])])
             shutil.rmtree(context)
