@@ -2,6 +2,7 @@
 
 use windlass_builder::execute::BuildError;
 use windlass_core::{ExitCode, Finding, chain};
+use windlass_credentials::Redactor;
 use windlass_engines::EngineError;
 
 use crate::outputs::OutputError;
@@ -30,6 +31,16 @@ impl Failure {
     #[must_use]
     pub fn one(code: ExitCode, finding: Finding) -> Self {
         Self::new(code, vec![finding])
+    }
+
+    /// The same failure without the secrets that `redactor` knows.
+    pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
+        let clean = |finding: Finding| Finding {
+            message: redactor.redact(&finding.message).into_owned(),
+            help: finding.help.map(|help| redactor.redact(&help).into_owned()),
+            ..finding
+        };
+        Self { findings: self.findings.into_iter().map(clean).collect(), ..self }
     }
 
     /// The end of a run that the user or a time limit stopped.

@@ -153,6 +153,7 @@ pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Plan
     }
     let policies = planner.policies(&meaning.translation).await?;
     meaning.plugins.extend(policies.iter().map(|(plugin, _)| plugin.clone()));
+    planner.check_owners(&meaning.plugins)?;
     let plan = planner.describe(&meaning, &recipe, &graph_facts, outside.as_ref());
     Ok(Planned {
         plan,

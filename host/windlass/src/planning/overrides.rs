@@ -1,8 +1,10 @@
 //! Settings that come before the step's own: `--set`, and the configuration file's.
 
 use windlass_core::setting::{Assignment, Origin, Value};
+use windlass_core::suggest::nearest;
 use windlass_core::{ExitCode, Finding};
 use windlass_runtime::dialect::{self, Target, Translation};
+use windlass_runtime::{Plugin, Role};
 
 use super::Planner;
 use crate::configuration;
@@ -27,6 +29,25 @@ impl Planner<'_> {
         }
         translation.assignments.splice(0..0, overrides);
         Ok(())
+    }
+
+    /// Refuses `--set` for an owner that has no part in the run: it would be lost without a word.
+    pub(super) fn check_owners(&self, plugins: &[Plugin]) -> Result<(), Failure> {
+        let mut owners = vec!["step", "push-credentials", "base-image-credentials"];
+        owners.extend(plugins.iter().filter(|plugin| plugin.role() != Role::Dialect).map(Plugin::name));
+        let mut problems = Vec::new();
+        for text in &self.request.overrides {
+            let (owner, _) = split(text).map_err(|finding| Failure::one(ExitCode::Settings, finding))?;
+            if !owners.contains(&owner) {
+                let message = format!("`{text}` sets something of `{owner}`, which has no part in this run");
+                let help = match nearest(owner, owners.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("what has a part is {}", owners.join(", ")),
+                };
+                problems.push(Finding::deny("settings/override", message).about("--set").help(help));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Failure::new(ExitCode::Settings, problems)) }
     }
 
     /// `--set` entries of one owner.

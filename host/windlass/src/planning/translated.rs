@@ -1,7 +1,8 @@
 //! A step in the words of some CI.
 
-use windlass_core::setting::{Assignment, Origin, Settings, check};
+use windlass_core::setting::{Assignment, Origin, Settings, Value, check};
 use windlass_core::{ExitCode, Finding, Severity};
+use windlass_credentials::Redactor;
 use windlass_runtime::dialect::{self, Target, Translation};
 use windlass_runtime::host::raw_settings::{Raw, RawEntry, RawValue};
 use windlass_runtime::{Plugin, Role, registry_adapter};
@@ -23,7 +24,17 @@ impl Planner<'_> {
         let (dialect, raw) = self.raw().await?;
         let context = self.context(&dialect);
         let translated = dialect::translate(&dialect, &context, &raw, &self.source).await;
-        let mut translation = translated.map_err(|error| refused(ExitCode::Settings, error))?;
+        let translation = translated.map_err(|error| refused(ExitCode::Settings, error))?;
+        // A secret that also stands where none belongs must not be repeated as a wrong value.
+        let secrets = Redactor::new(translation.assignments.iter().filter_map(|a| match &a.assignment.value {
+            Value::Secret(secret) => Some(secret),
+            _ => None,
+        }));
+        self.meaning(dialect, translation).await.map_err(|failure| failure.redacted(&secrets))
+    }
+
+    /// What a translation means, with the plugins that it names.
+    async fn meaning(&self, dialect: Plugin, mut translation: Translation) -> Result<Meaning, Failure> {
         self.refuse_denied(&translation.findings)?;
         self.add_overrides(&mut translation)?;
         let given = |target: &Target| -> Vec<Assignment> {
