@@ -83,20 +83,18 @@ impl Names {
         }
     }
 
-    /// The stage to build: the last one of the name, else the one of the number, else, without either, the last one.
+    /// The stage to build: the last one of the name, or the last of all where none is named. A number names no stage here, as in
+    /// BuildKit; `COPY --from` alone takes numbers.
     pub(super) fn target(&self, target: Option<&str>, count: usize) -> Result<usize, Box<Finding>> {
         let Some(target) = target else { return Ok(count - 1) };
         if let Some(&index) = self.stages.get(&target.to_lowercase()).and_then(|stages| stages.last()) {
             return Ok(index);
         }
-        if let Some(number) = target.parse::<usize>().ok().filter(|&number| number < count) {
-            return Ok(number);
-        }
         let finding = Finding::deny("dockerfile/target", format!("there is no stage `{}` to build", clip(target)));
         let names = self.stages.keys().map(String::as_str);
         Err(Box::new(match windlass_core::suggest::nearest(target, names) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
-            None => finding,
+            None => finding.help("stages are chosen by the name that `FROM … AS name` gives them"),
         }))
     }
 }

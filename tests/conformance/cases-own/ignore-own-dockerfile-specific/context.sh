@@ -1,0 +1,3 @@
+mkdir -p dir/sub
+for f in a.txt b.txt dir/x.txt dir/.hidden dir/sub/y.txt; do echo "$f" > "$f"; done
+echo a.txt > .dockerignore; echo b.txt > Dockerfile.dockerignore

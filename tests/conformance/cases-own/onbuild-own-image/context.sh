@@ -1,0 +1,1 @@
+echo ob > onbuild.txt
