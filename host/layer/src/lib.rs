@@ -36,5 +36,5 @@ pub use snapshot::{
     OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, materialise,
 };
 pub use stream::{Limits, ReadError};
-pub use unpack::{UnpackError, UnpackOptions, Unpacked, adopt, unpack};
+pub use unpack::{UnpackError, UnpackOptions, Unpacked, adopt, diff_id, unpack};
 pub use view::{Layer, Resolved, View, ViewError};

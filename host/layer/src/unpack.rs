@@ -79,6 +79,15 @@ pub fn unpack(stream: impl Read + Send, snapshot: &Snapshot, options: &UnpackOpt
     })
 }
 
+/// The digest of what a stream, compressed in any way that is recognised by its content, unpacks to.
+///
+/// # Errors
+/// When the stream is damaged or larger than allowed.
+pub fn diff_id(stream: impl Read + Send, limits: Limits) -> Result<Digest, ReadError> {
+    let ((), summary) = with_uncompressed(stream, limits, |_| Ok::<_, ReadError>(()))?;
+    Ok(summary.diff_id)
+}
+
 #[derive(Debug, Default)]
 struct Progress {
     entries: u64,

@@ -1,6 +1,7 @@
 //! The embedded engine: a step's build settings become a request, and the request an image.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,23 +48,39 @@ pub(crate) fn recipe(build: &BuildSettings) -> Result<Recipe, Vec<Finding>> {
             if below.is_file() { below } else { path.clone() }
         }
     };
-    let bytes = read(&path).map_err(|finding| vec![finding])?;
+    let bytes = read(&path, &build.context).map_err(|finding| vec![finding])?;
     let dockerfile = parse(&bytes, &path.display().to_string())?;
     Ok(Recipe { path, dockerfile: Arc::new(dockerfile) })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Finding> {
+/// What lies in the context was written by whoever wrote the context: there, only a file of the context is read. Elsewhere
+/// it is the user's choice, and may be a pipe.
+fn read(path: &Path, context: &Path) -> Result<Vec<u8>, Finding> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let unreadable = |error: std::io::Error| {
         Finding::deny("dockerfile/unreadable", format!("cannot read the Dockerfile {}: {error}", absolute.display()))
             .about("dockerfile")
             .help("name it with `dockerfile` in the step, or with -f")
     };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > LARGEST_DOCKERFILE {
-        return Err(Finding::deny("dockerfile/large", format!("{} has {size} bytes: that is no Dockerfile", absolute.display())));
+    let context = context.canonicalize().map_err(unreadable)?;
+    let parent = absolute.parent().and_then(|parent| parent.canonicalize().ok());
+    if parent.is_some_and(|parent| parent.starts_with(&context)) {
+        let real = path.canonicalize().map_err(unreadable)?;
+        if !real.starts_with(&context) {
+            return Err(unreadable(std::io::Error::other("it is a link that leads out of the context")));
+        }
+        if !real.is_file() {
+            return Err(unreadable(std::io::Error::other("it is not a regular file")));
+        }
     }
-    std::fs::read(path).map_err(unreadable)
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(LARGEST_DOCKERFILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST_DOCKERFILE {
+        let message = format!("{} has more than {LARGEST_DOCKERFILE} bytes: that is no Dockerfile", absolute.display());
+        return Err(Finding::deny("dockerfile/large", message));
+    }
+    Ok(bytes)
 }
 
 /// What a build needs besides the step.

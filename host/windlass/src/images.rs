@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use windlass_builder::execute::BuiltImage;
+use windlass_builder::execute::{BuiltImage, CheckedBlobs};
 use windlass_core::{Digest, Platform, Repository};
 use windlass_registry::image::{Format, ImageConfig, IndexMember, Manifest, Tree, TreeError};
 use windlass_registry::{BlobSource, Blobs, LazyBlobs, Registry};
@@ -51,7 +51,9 @@ impl Image {
         registry: Registry,
     ) -> Result<Self, TreeError> {
         let origins: BTreeMap<Digest, Repository> = images.iter().flat_map(|image| image.origins.clone()).collect();
-        let source = Arc::new(LazyBlobs { blobs, registry, origins: origins.clone() });
+        let unchecked = images.iter().flat_map(|image| image.unchecked.clone()).collect();
+        let source = LazyBlobs { blobs, registry, origins: origins.clone() };
+        let source = Arc::new(CheckedBlobs { source, unchecked });
         let members = images.into_iter().map(|image| Member::new(image, annotations)).collect();
         let of_index = |place| {
             let there = annotations.iter().filter(|annotation| annotation.places.contains(&place));

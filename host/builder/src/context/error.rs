@@ -29,6 +29,14 @@ pub enum ContextError {
         /// The file.
         path: PathBuf,
     },
+    /// A file is larger than any layer may be.
+    #[error("`{}` in the build context is larger than {limit} bytes", path.display())]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The largest size that is read, in bytes.
+        limit: u64,
+    },
     /// A `.dockerignore` file cannot be read.
     #[error("cannot read the ignore file `{}`", path.display())]
     IgnoreFile {

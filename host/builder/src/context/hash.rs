@@ -14,6 +14,10 @@ use crate::store::{DigestMemory, Fingerprint, Remembered};
 
 const MOST_THREADS: usize = 8;
 
+/// The largest file that is read, in bytes: as much as a layer may hold, see [`windlass_layer::Limits`]. A hole of a terabyte
+/// would be read for an hour else.
+const LARGEST: u64 = 256 << 30;
+
 /// One read, in bytes: large enough for the system calls not to count, small enough for the cache.
 const CHUNK: usize = 256 * 1024;
 
@@ -108,6 +112,9 @@ fn in_parallel(indexes: &[usize], read: impl Fn(usize) -> Result<FileDigest, Con
 }
 
 fn read(file: &Pending<'_>, open: &Open<'_>) -> Result<FileDigest, ContextError> {
+    if file.state.size > LARGEST {
+        return Err(ContextError::FileTooLarge { path: file.path.to_path_buf(), limit: LARGEST });
+    }
     let changed = || ContextError::Changed { path: file.path.to_path_buf() };
     let failed = |errno: rustix::io::Errno| match errno {
         rustix::io::Errno::NOENT | rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => changed(),

@@ -39,7 +39,8 @@ pub fn account(view: &View, text: &str) -> Result<Account, CopyError> {
         |what: &'static str, name: &str| CopyError::UnknownAccount { what, name: name.to_owned(), owner: text.to_owned() };
     let mut account = match entry {
         Some(fields) => Account {
-            uid: field(fields, 2).unwrap_or(0),
+            // A number that is none must not become root's.
+            uid: field(fields, 2).ok_or_else(|| unknown("user", user))?,
             gid: field(fields, 3).unwrap_or(0),
             groups: Vec::new(),
             home: fields.get(5).filter(|home| !home.is_empty()).cloned(),

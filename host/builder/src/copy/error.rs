@@ -63,6 +63,14 @@ pub enum CopyError {
         /// Where the way began.
         path: PathBuf,
     },
+    /// A path that no layer can hold.
+    #[error("`{}…` leads through more than {limit} directories", path.display())]
+    TooDeep {
+        /// How it begins.
+        path: PathBuf,
+        /// The most directories that a path may lead through.
+        limit: usize,
+    },
     /// `--chmod` is no mode.
     #[error("invalid --chmod")]
     Mode(#[source] windlass_dockerfile::file_mode::FileModeError),

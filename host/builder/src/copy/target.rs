@@ -9,6 +9,9 @@ use super::CopyError;
 use super::error::absolute;
 use super::resolve::{Step, resolve};
 
+/// How many directories deep a destination may be: as deep as layers are read, see `windlass_layer`.
+const DEEPEST: usize = 255;
+
 /// An owner, by ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Owner {
@@ -90,6 +93,9 @@ impl<'a> Target<'a> {
 
     /// The place that `path` means below the directory `root`, with links followed as if `root` were `/`.
     pub(super) fn resolve_below(&self, root: &Path, path: &Path) -> Result<PathBuf, CopyError> {
+        if path.iter().count() > DEEPEST {
+            return Err(CopyError::TooDeep { path: path.iter().take(10).collect(), limit: DEEPEST });
+        }
         let resolved = resolve(path, |path| {
             Ok(match self.look(&root.join(path))? {
                 None => Step::Missing,

@@ -10,6 +10,9 @@ use super::layer::BuildLayer;
 use super::session::Session;
 use crate::store::{KeyBuilder, StepKey, StepLayer};
 
+/// The most layers that a base image may have: the kernel stacks 500, and a build puts some on top.
+const MOST_LAYERS: usize = 400;
+
 /// An image that a stage begins with or copies from.
 pub(crate) struct BaseImage {
     pub(crate) reference: Reference,
@@ -37,6 +40,10 @@ pub(crate) async fn resolve(
         session.events.notice(finding.help("name an image that has this platform, or build with --platform"));
     }
     let (config, descriptors, digest) = (resolved.config, resolved.layers, resolved.manifest.digest().clone());
+    if descriptors.len() > MOST_LAYERS {
+        let problem = Problem::new(format!("{reference} has {} layers, at most {MOST_LAYERS} are allowed", descriptors.len()));
+        return Err(step(place, problem.help("squash the image, or choose another one")));
+    }
     let key = key(&config.rootfs.diff_ids);
     let mut layers: Vec<Arc<BuildLayer>> = Vec::new();
     for (index, descriptor) in descriptors.iter().enumerate() {

@@ -85,6 +85,12 @@ impl BuildLayer {
         self.origin.as_ref()
     }
 
+    /// What the layer has to unpack to, unless it was unpacked and so compared already. For a layer of a base image.
+    pub(crate) fn unchecked(&self, session: &Session, blob: &StepLayer) -> Option<Digest> {
+        let known = self.origin.is_none() || session.store.snapshot(&self.snapshot).is_some();
+        (!known).then(|| blob.diff_id.clone())
+    }
+
     /// A form that can be looked into.
     pub(crate) async fn form(&self, session: &Arc<Session>) -> Result<Layer, Arc<BuildError>> {
         let form = self.form.get_or_try_init(|| async {
@@ -158,6 +164,8 @@ fn unpack(
     lower: &dyn Fn() -> Result<View, Arc<BuildError>>,
 ) -> Result<Snapshot, Arc<BuildError>> {
     let open = || session.blobs.file(&blob.digest).map_err(Problem::from_error);
+    let named =
+        |error: UnpackError| Problem::new(format!("layer {} cannot be unpacked: {}", blob.digest, windlass_core::chain(&error)));
     let made = session.store.create_snapshot(id, |root| {
         let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
         let below = || lower().map_err(|error| Problem::new(error.to_string()));
@@ -167,28 +175,28 @@ fn unpack(
                 std::fs::remove_dir_all(root).map_err(Problem::from_error)?;
                 let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
                 let options = UnpackOptions { lower: Some(&below), ..UnpackOptions::default() };
-                windlass_layer::unpack(open()?, &snapshot, &options).map_err(Problem::from_error)?
+                windlass_layer::unpack(open()?, &snapshot, &options).map_err(named)?
             }
             other => {
-                let unpacked = other.map_err(Problem::from_error)?;
+                let unpacked = other.map_err(named)?;
                 if !unpacked.implied.is_empty() || !unpacked.root_entry {
                     windlass_layer::adopt(&snapshot, &unpacked, &below()?).map_err(Problem::from_error)?;
                 }
                 unpacked
             }
         };
-        check_diff_id(&unpacked.diff_id, blob)
+        check_diff_id(&unpacked.diff_id, &blob.digest, &blob.diff_id)
     });
     Ok(Snapshot::open(made.map_err(failed)?, session.format))
 }
 
-fn check_diff_id(found: &Digest, blob: &StepLayer) -> Result<(), Problem> {
-    if *found == blob.diff_id {
+/// Compares what the layer `digest` has unpacked to with what the image's configuration says.
+pub(super) fn check_diff_id(found: &Digest, digest: &Digest, expected: &Digest) -> Result<(), Problem> {
+    if found == expected {
         return Ok(());
     }
     let message = format!(
-        "layer {} unpacks to {found}, but the image's configuration says {}; the image is damaged or was tampered with",
-        blob.digest, blob.diff_id
+        "layer {digest} unpacks to {found}, but the image's configuration says {expected}; the image is damaged or was tampered with"
     );
     Err(Problem::new(message).help("push the base image anew, or name another one"))
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod base;
+mod checked;
 mod copying;
 mod error;
 mod executor;
@@ -23,6 +24,7 @@ use futures_util::future::try_join_all;
 use windlass_registry::image::{Compression, Descriptor, Format, ImageConfig};
 
 pub use agent::SshAgent;
+pub use checked::CheckedBlobs;
 pub use error::{BuildError, Problem};
 pub use request::{Argument, BuildRequest, BuiltImage, Dns, NamedContext, StepOutcome};
 pub use session::Workshop;
@@ -67,12 +69,13 @@ impl Drop for StopOnDrop {
 
 /// Waits for the last blobs, and puts the configuration together.
 async fn assemble(session: &Arc<Session>, executor: &Executor, state: &StageState) -> Result<BuiltImage, Arc<BuildError>> {
-    let (mut layers, mut origins, mut diff_ids) = (Vec::new(), BTreeMap::new(), Vec::new());
+    let (mut layers, mut origins, mut diff_ids, mut unchecked) = (Vec::new(), BTreeMap::new(), Vec::new(), BTreeMap::new());
     for layer in &state.layers {
         let blob = layer.blob().await?;
         if let Some(origin) = layer.origin() {
             origins.insert(blob.digest.clone(), origin.clone());
         }
+        unchecked.extend(layer.unchecked(session, &blob).map(|diff_id| (blob.digest.clone(), diff_id)));
         diff_ids.push(blob.diff_id.clone());
         layers.push(Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size));
     }
@@ -85,7 +88,7 @@ async fn assemble(session: &Arc<Session>, executor: &Executor, state: &StageStat
     let bases = executor.images().map(|image| (image.reference.clone(), image.digest.clone())).collect();
     let steps = executor.finished().flat_map(|state| state.steps.iter().cloned()).collect();
     let platform = session.platform.clone();
-    Ok(BuiltImage { platform, config, config_descriptor, layers, origins, bases, steps })
+    Ok(BuiltImage { platform, config, config_descriptor, layers, origins, unchecked, bases, steps })
 }
 
 fn finish(session: &Session, state: &StageState, diff_ids: Vec<windlass_core::Digest>) -> ImageConfig {

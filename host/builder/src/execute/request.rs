@@ -113,6 +113,8 @@ pub struct BuiltImage {
     pub layers: Vec<Descriptor>,
     /// Where each layer that may be missing from the store can be fetched from or mounted.
     pub origins: BTreeMap<Digest, Repository>,
+    /// What each layer of a base image that nothing has unpacked yet has to unpack to: see [`super::CheckedBlobs`].
+    pub unchecked: BTreeMap<Digest, Digest>,
     /// The base images that were used, as resolved.
     pub bases: Vec<(Reference, Digest)>,
     /// What became of each step, in the order of the Dockerfile.

@@ -180,11 +180,13 @@ pub(crate) fn unauthorized(asked: Asked<'_>, tried: String, told: Told) -> Error
 
 async fn credential(asked: Asked<'_>) -> Result<Credential, Error> {
     let action = asked.wire.action;
-    asked.credentials.credential(asked.repository, action).await.map_err(|source| Error::Credential {
-        repository: asked.repository.clone(),
-        action,
-        source,
-    })
+    let found = asked.credentials.credential(asked.repository, action).await;
+    if let Ok(Credential::Basic { password: secret, .. } | Credential::Bearer(secret) | Credential::IdentityToken(secret)) =
+        &found
+    {
+        crate::text::never_show(secret.expose());
+    }
+    found.map_err(|source| Error::Credential { repository: asked.repository.clone(), action, source })
 }
 
 fn basic(credential: &Credential, asked: Asked<'_>, scopes: &BTreeSet<String>) -> Result<Grant, Error> {
@@ -214,6 +216,7 @@ fn grant(
     asked: Asked<'_>,
 ) -> Result<Grant, Error> {
     let header = zeroizing(header);
+    crate::text::never_show(header.expose().split_once(' ').map_or(header.expose(), |(_, secret)| secret));
     let mut header = HeaderValue::from_str(header.expose()).map_err(|_| Error::Protocol {
         registry: asked.wire.registry.to_owned(),
         what: "authentication".to_owned(),

@@ -90,6 +90,7 @@ fn call<'a>(
     let mut authorization = None;
     if let Credential::Basic { user, password } = credential {
         let text = Secret::new(basic_header(user, password));
+        crate::text::never_show(text.expose().trim_start_matches("Basic "));
         let mut header = HeaderValue::from_str(text.expose()).expect("base64 is made of letters, digits, `+`, `/` and `=`");
         header.set_sensitive(true);
         authorization = Some(header);
