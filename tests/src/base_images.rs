@@ -76,7 +76,8 @@ fn push(layout: &Path, registry: &DockerRegistry, name: &str) -> String {
 }
 
 /// The root file system: busybox under every name it knows, and the files that programs expect.
-fn busybox_files() -> Vec<u8> {
+#[must_use]
+pub fn busybox_files() -> Vec<u8> {
     let program = ["/bin/busybox", "/usr/bin/busybox"].iter().find_map(|path| fs::read(path).ok());
     let program = program.expect("busybox is installed by `make test` (busybox-static)");
     let names = Command::new("busybox").arg("--list").output().expect("busybox runs").stdout;

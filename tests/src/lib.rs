@@ -12,6 +12,7 @@ pub mod base_images;
 pub mod canary;
 pub mod http;
 pub mod ports;
+pub mod raw_tar;
 pub mod servers;
 pub mod skopeo;
 pub mod windlass;
@@ -19,6 +20,7 @@ pub mod workspace;
 
 pub use canary::Canary;
 pub use servers::docker_registry::DockerRegistry;
+pub use servers::images::Images;
 pub use servers::moto::Moto;
 pub use servers::proxy::Proxy;
 pub use skopeo::Image;

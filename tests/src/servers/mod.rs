@@ -1,6 +1,7 @@
 //! Servers, each a process or a thread of its own that ends with its value.
 
 pub mod docker_registry;
+pub mod images;
 pub mod moto;
 pub mod proxy;
 pub mod scripted;

@@ -55,6 +55,12 @@ impl Scripted {
     /// Starts a server. Its threads end with the test's process.
     #[must_use]
     pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        Self::wire(move |request, stream| respond(&answer(request), stream))
+    }
+
+    /// Starts a server that writes its answers itself, as HTTP would not have them where a test wants that.
+    #[must_use]
+    pub fn wire(answer: impl Fn(&Request, &TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let host = listener.local_addr().expect("a bound socket has an address").to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -88,11 +94,20 @@ impl Scripted {
     }
 }
 
-fn serve(stream: &TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request) -> Response) -> std::io::Result<()> {
+type Answer = dyn Fn(&Request, &TcpStream) -> std::io::Result<()>;
+
+fn serve(stream: &TcpStream, seen: &Mutex<Vec<Request>>, answer: &Answer) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let request = read(&mut reader)?;
     seen.lock().expect("no thread panics with the lock").push(request.clone());
-    let response = answer(&request);
+    answer(&request, stream)
+}
+
+/// Writes a response with its length, and the connection's end after it.
+///
+/// # Errors
+/// When the client has gone away.
+pub fn respond(response: &Response, stream: &TcpStream) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} X\r\nconnection: close\r\n", response.status);
     let given = |name: &str| response.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
     if !given("content-length") {
