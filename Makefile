@@ -9,7 +9,7 @@ PLUGINS  := harness-step drone-kaniko ecr gar acr docker-registry auto-tag build
 export CARGO_BUILD_TARGET   = $(TARGET)
 export WINDLASS_PLUGINS_DIR = $(abspath $(OUT)/plugins)
 
-.PHONY: help setup setup-build setup-test plugins build demo test lint fmt bench install clean
+.PHONY: help setup setup-build setup-test plugins build demo test lint fmt picture bench install clean
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -44,6 +44,9 @@ lint: plugins ## formatting, clippy, dependency rules
 
 fmt: ## format the code
 	cargo fmt --all
+
+picture: build ## draw docs/terminal.svg from a run of the binary
+	docs/terminal.py $(BIN) > docs/terminal.svg
 
 bench: build setup-test ## measure against other builders in the same run; writes docs/benchmarks.md
 	tests/bench/run $(BIN)

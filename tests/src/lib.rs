@@ -10,6 +10,7 @@
 
 pub mod base_images;
 pub mod canary;
+pub mod documentation;
 pub mod http;
 pub mod ports;
 pub mod raw_tar;

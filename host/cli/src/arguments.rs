@@ -41,6 +41,9 @@ pub(crate) struct StepArguments {
     /// The build engine: windlass, or the name of an engine mapper
     #[arg(long, default_value = "windlass", env = "WINDLASS_ENGINE")]
     pub(crate) engine: String,
+    /// A tag policy that the tags go through: a built-in name or a component file (repeatable)
+    #[arg(long = "tag-policy", value_name = "NAME|FILE")]
+    pub(crate) tag_policies: Vec<String>,
     /// A policy plugin that must agree: a built-in name or a component file (repeatable)
     #[arg(long = "policy", value_name = "NAME|FILE")]
     pub(crate) policies: Vec<String>,

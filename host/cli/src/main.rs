@@ -1,7 +1,6 @@
 //! The `windlass` command: arguments in, exit code out. The only crate that prints.
 
 mod arguments;
-mod built_in;
 mod commands;
 mod errors;
 mod progress;

@@ -1,6 +1,7 @@
 //! Compiling components. What comes from outside is compiled in a child process with little memory, little time and no
 //! environment, so that a component made to confuse or exhaust the compiler harms nobody.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use wasmtime::Engine;
+use wit_component::ComponentEncoder;
 
 use crate::engine;
 use crate::error::LoadError;
@@ -69,7 +71,32 @@ impl Compiled {
 }
 
 fn in_process(engine: &Engine, wasm: &[u8]) -> Result<Compiled, String> {
-    engine.precompile_component(wasm).map(Compiled).map_err(|error| format!("{error:#}"))
+    engine.precompile_component(&component(wasm)?).map(Compiled).map_err(|error| format!("{error:#}"))
+}
+
+/// The component in `wasm`: itself, or the one that a core module becomes which cargo has built with the SDK.
+///
+/// # Errors
+/// Why no component can be made of the module.
+pub fn component(wasm: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    if !is_core_module(wasm) {
+        return Ok(Cow::Borrowed(wasm));
+    }
+    let mut encoder = ComponentEncoder::default();
+    encoder.validate(true);
+    let encoded = encoder.module(wasm).and_then(|encoder| encoder.encode());
+    encoded.map(Cow::Owned).map_err(|error| format!("{error:#}"))
+}
+
+/// Whether `wasm` begins as a core module does.
+pub(crate) fn is_core_module(wasm: &[u8]) -> bool {
+    wasm.starts_with(b"\0asm\x01\0\0\0")
+}
+
+/// Whether a core module says which world it implements, as those do that were built with the SDK or another `wit-bindgen`.
+pub(crate) fn names_a_world(module: &[u8]) -> bool {
+    const SECTION: &[u8] = b"component-type";
+    module.windows(SECTION.len()).any(|window| window == SECTION)
 }
 
 /// Compiles for a host with our configuration; for `windlass-precompile`.

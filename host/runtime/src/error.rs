@@ -35,9 +35,9 @@ pub enum LoadError {
         /// The file.
         origin: String,
     },
-    /// The file is a core module.
+    /// The file is a core module that does not say which world it implements.
     #[error(
-        "the plugin {origin} is a core module; expected a component: make one with `windlass-precompile` or `wasm-tools component new`"
+        "{origin} is a WebAssembly module, but no plugin: expected a component, or a module that was built with the plugin SDK and has an `export!`"
     )]
     CoreModule {
         /// The file.

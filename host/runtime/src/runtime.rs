@@ -10,7 +10,7 @@ use windlass_core::Digest;
 
 use crate::cache::Cache;
 use crate::code;
-use crate::compile::Compiler;
+use crate::compile::{self, Compiler};
 use crate::engine::{self, Ticker};
 use crate::error::LoadError;
 use crate::limits::Limits;
@@ -97,12 +97,13 @@ impl Runtime {
     }
 }
 
-/// Tells components from core modules, compiled code and other files by their first bytes, so that each gets its own message.
+/// Tells plugins from other core modules, compiled code and other files by their first bytes, so that each gets its own message.
 fn refuse_what_is_no_component(origin: &str, wasm: &[u8]) -> Result<(), LoadError> {
     let origin = origin.to_owned();
     match wasm {
         [0, b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule { origin }),
+        module if compile::is_core_module(module) && compile::names_a_world(module) => Ok(()),
+        module if compile::is_core_module(module) => Err(LoadError::CoreModule { origin }),
         [0x7f, b'E', b'L', b'F', ..] => Err(LoadError::NativeCode { origin }),
         _ => Err(LoadError::Invalid { origin, reason: "it does not begin like one".to_owned() }),
     }

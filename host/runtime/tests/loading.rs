@@ -78,6 +78,8 @@ fn a_component_without_a_world_with_two_or_with_half_of_one_is_refused() {
 #[test]
 fn what_is_no_component_is_called_by_its_name() {
     assert!(matches!(load(wat("(module)")), Err(LoadError::CoreModule { .. })));
+    let foreign = wat(r#"(module (@custom "component-type:x" "nonsense"))"#);
+    assert!(matches!(load(foreign), Err(LoadError::Invalid { .. })));
     assert!(matches!(load(b"\x7fELF\x02\x01".to_vec()), Err(LoadError::NativeCode { .. })));
     assert!(matches!(load(compile::precompile("x", &component("guest_tagger")).unwrap()), Err(LoadError::NativeCode { .. })));
     assert!(matches!(load(b"#!/bin/sh".to_vec()), Err(LoadError::Invalid { .. })));

@@ -57,7 +57,7 @@ impl fmt::Display for Isolation {
 
 /// A text that names no isolation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("understand the isolation `{0}`: expected root, subordinate-ids, single-id, chroot or nothing")]
+#[error("there is no isolation `{0}`: expected auto, root, subordinate-ids, single-id, chroot or nothing")]
 pub struct UnknownIsolation(String);
 
 impl FromStr for Isolation {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use windlass_core::{Finding, Place};
+use windlass_runtime::Limits;
 
 use crate::environment::{Environment, config_home};
 
@@ -20,8 +21,14 @@ pub struct Configuration {
     pub registry_mirrors: Vec<String>,
     /// Component files of further plugins.
     pub plugins: Vec<PathBuf>,
+    /// Tag policies that every step's tags go through: built-in names or component files.
+    pub tag_policies: Vec<String>,
     /// Policies that every run must pass: built-in names or component files.
     pub policies: Vec<String>,
+    /// What plugins of the user's own may use: `my-plugin = ["ci-channel"]`, names of grants that they declare.
+    pub grants: BTreeMap<String, Vec<String>>,
+    /// How much one call of a plugin may use.
+    pub limits: Limits,
     /// Settings of plugins: `[settings.base-images]` and so on.
     pub settings: BTreeMap<String, BTreeMap<String, Value>>,
     /// Where layers and caches are kept.
@@ -81,8 +88,15 @@ fn parse(text: &str, path: &Path) -> Result<Configuration, Finding> {
     // Paths in the file are relative to the file, so that it may be checked in beside its plugins.
     let directory = path.parent().unwrap_or(Path::new("."));
     configuration.plugins.iter_mut().for_each(|plugin| *plugin = directory.join(&*plugin));
+    let named = configuration.policies.iter_mut().chain(&mut configuration.tag_policies);
+    named.filter(|name| is_file(name)).for_each(|name| *name = directory.join(&*name).display().to_string());
     configuration.store = configuration.store.map(|store| directory.join(store));
     Ok(configuration)
+}
+
+/// Whether a text names a plugin's component file, and not the plugin itself.
+pub(crate) fn is_file(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".wasm")
 }
 
 /// Reads `HOST=URL` entries.
@@ -112,9 +126,10 @@ mod tests {
 
     #[test]
     fn paths_are_relative_to_the_file() {
-        let text = "plugins = [\"p.wasm\"]\npolicies = [\"base-images\"]\n[settings.base-images]\nallow = [\"a/*\"]\n[registry-map]\n\"h\" = \"http://x\"\n";
+        let text = "plugins = [\"p.wasm\"]\npolicies = [\"base-images\", \"q.wasm\"]\n[settings.base-images]\nallow = [\"a/*\"]\n[registry-map]\n\"h\" = \"http://x\"\n";
         let configuration = parse(text, Path::new("/etc/windlass/config.toml")).unwrap();
         assert_eq!(configuration.plugins, [PathBuf::from("/etc/windlass/p.wasm")]);
+        assert_eq!(configuration.policies, ["base-images", "/etc/windlass/q.wasm"]);
         assert_eq!(configuration.settings["base-images"]["allow"], Value::Texts(vec!["a/*".to_owned()]));
     }
 

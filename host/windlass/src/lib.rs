@@ -8,6 +8,7 @@
 
 mod agents;
 mod bases;
+mod built_in;
 pub mod configuration;
 mod connection;
 mod credentials;
@@ -38,7 +39,8 @@ pub use planning::{Input, Planned, Request, Surroundings, plan};
 pub use plugins::Plugins;
 pub use report::Report;
 pub use run::{Machine, run};
-pub use windlass_runtime::{BuiltIn, Description, Plugin};
+pub use windlass_core as core;
+pub use windlass_runtime::{Description, Limits, Plugin};
 pub use windlass_sandbox as sandbox;
 
 /// Recognises the processes that a build starts of the program itself, and does their work. It returns in every other process.

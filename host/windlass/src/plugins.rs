@@ -1,33 +1,58 @@
 //! The plugins of a run: those that are part of the program, and component files that the user names.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tokio::sync::OnceCell;
 use windlass_core::{ExitCode, Finding, chain, suggest};
 use windlass_runtime::{Allowed, BuiltIn, Compiler, Limits, LoadError, Options, Plugin, PluginError, Role, Runtime};
 
+use crate::built_in::PLUGINS;
+use crate::configuration::is_file;
 use crate::failure::Failure;
 
 /// Where plugins come from.
 pub struct Plugins {
     runtime: OnceCell<Runtime>,
-    built_in: &'static [BuiltIn],
     files: Vec<PathBuf>,
+    grants: BTreeMap<String, Vec<String>>,
+    limits: Limits,
     cache: PathBuf,
     loaded: OnceCell<Vec<Plugin>>,
 }
 
 impl std::fmt::Debug for Plugins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugins").field("built_in", &self.built_in).field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Plugins").field("files", &self.files).field("grants", &self.grants).finish_non_exhaustive()
     }
 }
 
 impl Plugins {
-    /// The plugins of the program and those in `files`; native code of the latter is kept below `cache`.
+    /// The first-party plugins and those in `files`; native code of the latter is kept below `cache`.
     #[must_use]
-    pub fn new(built_in: &'static [BuiltIn], files: Vec<PathBuf>, cache: PathBuf) -> Self {
-        Self { runtime: OnceCell::new(), built_in, files, cache, loaded: OnceCell::new() }
+    pub fn new(files: Vec<PathBuf>, cache: PathBuf) -> Self {
+        Self {
+            runtime: OnceCell::new(),
+            files,
+            grants: BTreeMap::new(),
+            limits: Limits::default(),
+            cache,
+            loaded: OnceCell::new(),
+        }
+    }
+
+    /// The same plugins, with the grants that the user allows those in `files`, by the plugin's name.
+    #[must_use]
+    pub fn grant(mut self, grants: BTreeMap<String, Vec<String>>) -> Self {
+        self.grants = grants;
+        self
+    }
+
+    /// The same plugins, under these limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Every plugin, described.
@@ -36,7 +61,7 @@ impl Plugins {
     /// The first that cannot be loaded.
     pub async fn all(&self) -> Result<Vec<Plugin>, Failure> {
         let mut plugins = self.further().await?.to_vec();
-        for built_in in self.built_in {
+        for built_in in PLUGINS {
             plugins.push(self.load_built_in(built_in).await?);
         }
         Ok(plugins)
@@ -47,15 +72,15 @@ impl Plugins {
     /// # Errors
     /// When there is none of that name, or it cannot be loaded.
     pub async fn named(&self, name: &str) -> Result<Plugin, Failure> {
-        if name.contains('/') || name.ends_with(".wasm") {
+        if is_file(name) {
             return self.load_file(&PathBuf::from(name)).await;
         }
         if let Some(plugin) = self.further().await?.iter().find(|plugin| plugin.name() == name) {
             return Ok(plugin.clone());
         }
-        match self.built_in.iter().find(|built_in| built_in.name == name) {
+        match PLUGINS.iter().find(|built_in| built_in.name == name) {
             Some(built_in) => self.load_built_in(built_in).await,
-            None => Err(self.missing(name)),
+            None => Err(missing(name)),
         }
     }
 
@@ -80,6 +105,21 @@ impl Plugins {
         self.further().await.map(drop)
     }
 
+    /// The names of the first-party plugins and of those in files.
+    pub(crate) async fn names(&self) -> Result<Vec<String>, Failure> {
+        let further = self.further().await?.iter().map(|plugin| plugin.name().to_owned());
+        Ok(PLUGINS.iter().map(|built_in| built_in.name.to_owned()).chain(further).collect())
+    }
+
+    /// Plugins that are part of the program get what they declare; others get what the user allows them.
+    pub(crate) fn allowed(&self, plugin: &Plugin) -> Allowed {
+        match self.grants.get(plugin.name()) {
+            _ if plugin.origin() == "built in" => Allowed::Declared,
+            Some(names) => Allowed::Named(names.clone()),
+            None => Allowed::Nothing,
+        }
+    }
+
     async fn further(&self) -> Result<&[Plugin], Failure> {
         let loaded = self.loaded.get_or_try_init(|| async {
             let mut plugins = Vec::new();
@@ -102,29 +142,24 @@ impl Plugins {
     async fn runtime(&self) -> Result<&Runtime, Failure> {
         let started = self.runtime.get_or_try_init(|| async {
             let compiler = Compiler::this_program().map_err(|error| internal(&error))?;
-            let options = Options { limits: Limits::default(), cache: Some(self.cache.clone()), compiler };
+            let options = Options { limits: self.limits.clone(), cache: Some(self.cache.clone()), compiler };
             Runtime::new(options).map_err(|error| unloadable(&error))
         });
         started.await
     }
-
-    fn missing(&self, name: &str) -> Failure {
-        let known = self.built_in.iter().map(|built_in| built_in.name);
-        let finding = Finding::deny("plugin/missing", format!("there is no plugin `{name}`")).about(name);
-        let finding = match suggest::nearest(name, known.clone()) {
-            Some(near) => finding.help(format!("did you mean `{near}`?")),
-            None => finding.help(format!(
-                "built in are {}; name others by their component file with --plugin",
-                known.collect::<Vec<_>>().join(", ")
-            )),
-        };
-        Failure::one(ExitCode::Settings, finding)
-    }
 }
 
-/// Plugins that are part of the program get what they declare; others get nothing until the user allows it.
-pub(crate) fn allowed(plugin: &Plugin) -> Allowed {
-    if plugin.origin() == "built in" { Allowed::Declared } else { Allowed::Nothing }
+fn missing(name: &str) -> Failure {
+    let known = PLUGINS.iter().map(|built_in| built_in.name);
+    let finding = Finding::deny("plugin/missing", format!("there is no plugin `{name}`")).about(name);
+    let finding = match suggest::nearest(name, known.clone()) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None => finding.help(format!(
+            "built in are {}; name others by their component file with --plugin",
+            known.collect::<Vec<_>>().join(", ")
+        )),
+    };
+    Failure::one(ExitCode::Settings, finding)
 }
 
 fn unloadable(error: &LoadError) -> Failure {

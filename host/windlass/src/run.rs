@@ -28,7 +28,7 @@ use crate::keys;
 use crate::outputs;
 use crate::outside;
 use crate::planning::{Destination, Planned, Surroundings};
-use crate::plugins::{allowed, refused};
+use crate::plugins::refused;
 use crate::ports;
 use crate::publish::{self, Target};
 use crate::report::{ImageReport, Link, Report, StepReport};
@@ -125,7 +125,7 @@ impl Run<'_> {
     }
 
     fn context(&self, plugin: &Plugin) -> Context {
-        let mut context = Context::closed(self.surroundings.events.clone()).allow(allowed(plugin));
+        let mut context = Context::closed(self.surroundings.events.clone()).allow(self.surroundings.plugins.allowed(plugin));
         context.aws_ecr = Some(ports::ecr(&self.surroundings.environment));
         context.exchange = Some(Arc::new(ports::Exchange::default()));
         context

@@ -30,9 +30,9 @@
 //! tag_policy::export!(Fixed);
 //! ```
 //!
-//! Build it with `crate-type = ["cdylib", "rlib"]` for `wasm32-unknown-unknown`; `windlass-precompile` turns the module into a
-//! component. The crate compiles natively as well, so that a plugin's logic is tested without WebAssembly; calling the host
-//! natively panics, so keep what talks to the host apart from what decides.
+//! Build it with `crate-type = ["cdylib", "rlib"]` for `wasm32-unknown-unknown`: what cargo makes is a plugin. The crate compiles
+//! natively as well, so that a plugin's logic is tested without WebAssembly; calling the host natively panics, so keep what talks
+//! to the host apart from what decides. `docs/plugin-authors.md` goes the whole way.
 
 #[doc(hidden)]
 pub mod bindings;

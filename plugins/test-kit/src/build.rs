@@ -1,9 +1,10 @@
 //! Building a plugin and making it a component.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use wit_component::ComponentEncoder;
+/// An author's own workspace need not have the profile that plugins are built with here.
+const PROFILE: &str = "profile.plugin.inherits='release'";
 
 /// Builds a package of the workspace, or one of its examples, for `wasm32-unknown-unknown`, and gives the component.
 ///
@@ -14,7 +15,8 @@ pub fn component(package: &str, example: Option<&str>) -> Vec<u8> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--quiet", "--profile", "plugin", "--target", "wasm32-unknown-unknown", "--package", package])
+        .args(["build", "--quiet", "--target", "wasm32-unknown-unknown", "--package", package])
+        .args(["--profile", "plugin", "--config", PROFILE])
         .args(["--message-format", "json-render-diagnostics"])
         .env_remove("CARGO_BUILD_TARGET")
         .env_remove("RUSTFLAGS")
@@ -27,7 +29,8 @@ pub fn component(package: &str, example: Option<&str>) -> Vec<u8> {
     assert!(output.status.success(), "cannot build {package}: {}", String::from_utf8_lossy(&output.stderr));
     let module = artifact(&output.stdout, example.unwrap_or(package));
     let wasm = std::fs::read(&module).unwrap_or_else(|error| panic!("cannot read {}: {error}", module.display()));
-    encode(&module, &wasm)
+    let component = windlass_runtime::compile::component(&wasm);
+    component.unwrap_or_else(|reason| panic!("{} is no plugin: {reason}", module.display())).into_owned()
 }
 
 /// The `.wasm` file that cargo names for a target, which it calls by the package's name with `_` for `-`.
@@ -40,15 +43,4 @@ fn artifact(messages: &[u8], target: &str) -> PathBuf {
         files.find(|file| wanted && file.extension().is_some_and(|extension| extension == "wasm"))
     };
     messages.filter_map(files).last().unwrap_or_else(|| panic!("cargo builds no .wasm for {target}: is it a `cdylib`?"))
-}
-
-/// Makes a core module a component; a component stays what it is.
-pub(crate) fn encode(path: &Path, wasm: &[u8]) -> Vec<u8> {
-    if wasm.get(4..8) != Some(&[1, 0, 0, 0]) {
-        return wasm.to_vec();
-    }
-    let mut encoder = ComponentEncoder::default();
-    encoder.validate(true);
-    let encoded = encoder.module(wasm).and_then(|encoder| encoder.encode());
-    encoded.unwrap_or_else(|error| panic!("{} is no plugin: {error:#}", path.display()))
 }

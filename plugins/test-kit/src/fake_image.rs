@@ -15,9 +15,13 @@ pub struct FakeImage {
 }
 
 impl FakeImage {
-    /// An image with these files (mode 0644, owner 0) and this configuration, a JSON text.
+    /// An image with these files (mode 0644, owner 0), by absolute path, and this configuration, a JSON text.
+    ///
+    /// # Panics
+    /// When a path is not absolute: policies ask by absolute paths, and would never find it.
     #[must_use]
     pub fn new(config: &str, files: &[(&str, &str)]) -> Arc<Self> {
+        files.iter().for_each(|(path, _)| assert!(path.starts_with('/'), "`{path}` is not absolute: write `/{path}`"));
         let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
         Arc::new(Self { files, config: config.to_owned() })
     }

@@ -62,8 +62,7 @@ impl PluginUnderTest {
     #[must_use]
     pub fn open(path: &Path) -> Self {
         let wasm = std::fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
-        let component = build::encode(path, &wasm);
-        Self::from_component(&path.display().to_string(), component, Limits::default())
+        Self::from_component(&path.display().to_string(), wasm, Limits::default())
             .unwrap_or_else(|error| panic!("{}", chain(&error)))
     }
 

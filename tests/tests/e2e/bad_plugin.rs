@@ -1,10 +1,40 @@
 //! Bad input: plugins that are none.
 
 use windlass_core::ExitCode;
-use windlass_e2e::Workspace;
+use windlass_e2e::{Run, Workspace};
+
+use crate::plugin_author::{build_example, step_to};
+
+/// Plans a step with a tag policy that does what `mode` says, under limits that are soon reached.
+fn misbehaving(mode: &str, count: &str) -> Run {
+    let workspace = Workspace::new();
+    workspace.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    workspace.write("step.yaml", step_to("registry.example.com"));
+    workspace.write("windlass.toml", "[limits]\ncomputing-milliseconds = 300\nmemory-bytes = 16777216\nanswer-bytes = 100000\n");
+    let plugin = build_example("windlass-test-guests", "guest_tagger").display().to_string();
+    let run = workspace.windlass(["run", "step.yaml", "--config", "windlass.toml", "--tag-policy", &plugin]);
+    let run = run.args(["--set", &format!("guest-tagger.mode={mode}"), "--set", &format!("guest-tagger.count={count}")]).run();
+    assert!(workspace.mounts().is_empty() && workspace.temporary_files().is_empty());
+    run.fails_with(ExitCode::Plan).says("plugin `guest-tagger`, function `tags`")
+}
 
 #[test]
-fn a_file_that_is_no_component_is_named() {
+fn a_plugin_that_crashes_loops_or_takes_too_much_is_named_with_its_limit() {
+    let _ = misbehaving("panic", "0").says("it crashed");
+    let _ = misbehaving("loop", "0").says("more than 300 ms").says("`computing-milliseconds` can be raised");
+    let _ = misbehaving("memory", "0").says("memory-bytes");
+    let _ = misbehaving("stack", "0").says("stack");
+    let _ = misbehaving("many", "100000").says("`answer-bytes` allows 100000");
+}
+
+#[test]
+fn a_plugin_that_answers_with_nonsense_is_named_with_what_was_expected() {
+    let _ = misbehaving("illegal", "0").says("feature/login").says("position 8");
+    let _ = misbehaving("other", "0").says("`someday`").says("expected tags");
+}
+
+#[test]
+fn a_file_that_is_no_plugin_is_named() {
     let workspace = Workspace::new();
     workspace.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
     workspace.write("empty.wasm", "");

@@ -32,6 +32,7 @@ pub use account::{Account, account};
 pub use error::CopyError;
 pub use request::Request;
 pub use select::select;
+pub(crate) use source::CONTEXT;
 pub use source::Source;
 pub use workdir::workdir;
 

@@ -30,11 +30,14 @@ pub(super) struct Visit {
     pub(super) descends: bool,
 }
 
+/// What errors call the build context.
+pub(crate) const CONTEXT: &str = "the build context";
+
 impl<'a> Source<'a> {
     /// In words, for errors.
     pub(super) fn place(self) -> &'static str {
         match self {
-            Self::Context(_) => "the build context",
+            Self::Context(_) => CONTEXT,
             Self::View(_) => "the stage or image",
         }
     }

@@ -126,5 +126,11 @@ fn finish(
 }
 
 fn unplaced(error: copy::CopyError) -> Arc<BuildError> {
-    Arc::new(BuildError::Unplaced(Problem::from_error(error)))
+    let help = match &error {
+        copy::CopyError::NotFound { place, .. } if *place == copy::CONTEXT => {
+            "paths are relative to the context, and files that its .dockerignore names are not in it"
+        }
+        _ => return Arc::new(BuildError::Unplaced(Problem::from_error(error))),
+    };
+    Arc::new(BuildError::Unplaced(Problem::from_error(error).help(help)))
 }

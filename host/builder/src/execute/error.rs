@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use windlass_core::{Finding, Place, chain};
@@ -55,6 +56,22 @@ pub enum BuildError {
     Internal(String),
 }
 
+/// What helps when there is no space left.
+pub(crate) const FULL: &str = "there is no space left on the disk: free some, or put the store on a larger one with --store";
+
+/// Whether there being no space left is among an error's causes.
+fn is_full(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// What was wrong with one instruction: a message, advice, and the cause.
 #[derive(Debug)]
 pub struct Problem {
@@ -74,7 +91,8 @@ impl Problem {
     /// A problem that an error of another crate tells, with its causes.
     pub fn from_error(error: impl StdError + Send + Sync + 'static) -> Self {
         let message = error.to_string();
-        Self { source: Some(Box::new(error)), ..Self::new(message) }
+        let help = is_full(&error).then(|| FULL.to_owned());
+        Self { help, source: Some(Box::new(error)), ..Self::new(message) }
     }
 
     /// The end of a build that the user stopped.

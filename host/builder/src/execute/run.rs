@@ -10,7 +10,7 @@ use windlass_dockerfile::instruction::run::{Network as RunNetwork, Security as R
 use windlass_layer::{Entry, Snapshot, Timestamp, View};
 use windlass_sandbox::{Cancel, Dns, ExitStatus, Host, Network, RunSpec, Security, Tree, Upper, User};
 
-use super::error::{BuildError, Problem};
+use super::error::{BuildError, FULL, Problem};
 use super::layer::{BuildLayer, directories, view_of};
 use super::mounts::Mounts;
 use super::redact::Redactor;
@@ -186,6 +186,8 @@ fn run_in_snapshot(
         let upper = Upper { directory: snapshot.files(), work: work.clone() };
         let spec = specification(session, command, Tree::Layers { lower, upper: Some(upper) }, view)?;
         let outcome = supervise(&spec, &session.cancel, task, &Redactor::new(session.secrets()));
+        // Asked before anything is removed: what the program said of it is seldom clear.
+        let outcome = outcome.map_err(|problem| if is_full(root) { problem.help(FULL) } else { problem });
         std::fs::remove_dir_all(&work).map_err(Problem::from_error)?;
         outcome
     });
@@ -273,6 +275,14 @@ fn supervise(spec: &RunSpec, cancel: &Cancel, task: &Task, redactor: &Redactor) 
         }
         Err(error) => Err(Problem::from_error(error).output(last.into())),
     }
+}
+
+/// Whether the disk that holds a directory has no space left for anything of use.
+fn is_full(directory: &Path) -> bool {
+    const LEAST: u64 = 256 << 10;
+    // File systems without a fixed number of files give none at all.
+    rustix::fs::statvfs(directory)
+        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST || (disk.f_files > 0 && disk.f_ffree == 0))
 }
 
 fn shown(arguments: &[String]) -> String {

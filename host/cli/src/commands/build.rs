@@ -81,13 +81,12 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
         return Err(reader.problems);
     }
     Ok(Request {
-        input: Input::CommandLine { step: Box::new(step), references },
         engine: arguments.engine.clone(),
         policies: arguments.policies.clone(),
         overrides: arguments.set.clone(),
         registry_map: arguments.common.registry_map.clone(),
-        no_push: false,
         report: arguments.report.clone(),
+        ..Request::new(Input::CommandLine { step: Box::new(step), references })
     })
 }
 

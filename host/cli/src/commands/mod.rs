@@ -11,13 +11,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum as _;
+use windlass::configuration::{self, Configuration};
 use windlass::environment::{Environment, cache_home};
 use windlass::sandbox::{self, Cancel, Isolation};
 use windlass::{Failure, Input, Machine, Plugins, Report, Request, Surroundings};
 use windlass_core::{EventSink, ExitCode as Code, Finding, chain};
 
 use crate::arguments::{CommonArguments, StepArguments};
-use crate::built_in::PLUGINS;
 use crate::errors;
 use crate::progress::{Mode, Progress};
 
@@ -32,13 +32,18 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Becomes root of a user namespace where that is needed, before any thread starts.
-fn prepare_machine(common: &CommonArguments, environment: &Environment) -> Result<Machine, Failure> {
-    let store = store(common, environment);
+fn prepare_machine(
+    common: &CommonArguments,
+    environment: &Environment,
+    configuration: &Configuration,
+) -> Result<Machine, Failure> {
+    let named = common.store.as_ref().or(configuration.store.as_ref());
+    let store = named.cloned().unwrap_or_else(|| cache_home(environment).join("windlass"));
     let wanted = match common.isolation.as_str() {
         "auto" => None,
         text => Some(text.parse::<Isolation>().map_err(|error| {
             let finding = Finding::deny("settings/isolation", error.to_string()).about("--isolation");
-            Failure::one(Code::Settings, finding.help("give auto, root, subordinate-ids or single-id"))
+            Failure::one(Code::Settings, finding)
         })?),
     };
     let refused = |message: String| Failure::one(Code::Build, Finding::deny("sandbox/unavailable", message));
@@ -53,17 +58,22 @@ fn prepare_machine(common: &CommonArguments, environment: &Environment) -> Resul
     Ok(Machine { store, isolation: probe.chosen, cancel })
 }
 
-fn store(common: &CommonArguments, environment: &Environment) -> PathBuf {
-    common.store.clone().unwrap_or_else(|| cache_home(environment).join("windlass"))
+fn configuration(common: &CommonArguments, environment: &Environment) -> Result<Configuration, Failure> {
+    configuration::load(common.config.as_deref(), environment).map_err(|finding| Failure::one(Code::Settings, finding))
 }
 
 /// What every command needs: environment, configuration, plugins.
-fn surroundings(common: &CommonArguments, environment: Environment, events: EventSink) -> Result<Surroundings, Failure> {
-    let configuration = windlass::configuration::load(common.config.as_deref(), &environment)
-        .map_err(|finding| Failure::one(Code::Settings, finding))?;
+fn surroundings(
+    common: &CommonArguments,
+    environment: Environment,
+    configuration: Configuration,
+    events: EventSink,
+) -> Surroundings {
     let files = configuration.plugins.iter().chain(&common.plugins).cloned().collect();
-    let plugins = Plugins::new(PLUGINS, files, cache_home(&environment).join("windlass/plugins"));
-    Ok(Surroundings { environment, configuration, plugins, directory: PathBuf::new(), events })
+    let plugins = Plugins::new(files, cache_home(&environment).join("windlass/plugins"))
+        .grant(configuration.grants.clone())
+        .limits(configuration.limits.clone());
+    Surroundings { environment, configuration, plugins, directory: PathBuf::new(), events }
 }
 
 fn request(step: &StepArguments) -> Request {
@@ -76,13 +86,12 @@ fn request(step: &StepArguments) -> Request {
         },
     };
     Request {
-        input,
         engine: step.engine.clone(),
+        tag_policies: step.tag_policies.clone(),
         policies: step.policies.clone(),
         overrides: step.set.clone(),
         registry_map: step.common.registry_map.clone(),
-        no_push: false,
-        report: None,
+        ..Request::new(input)
     }
 }
 
@@ -122,8 +131,10 @@ async fn stopped() -> &'static str {
 /// Carries out a request, with progress, and prints how it ended.
 fn carry_out(request: Request, common: &CommonArguments) -> ExitCode {
     let environment = Environment::of_this_process();
-    let machine = match prepare_machine(common, &environment) {
-        Ok(machine) => machine,
+    let prepared = configuration(common, &environment)
+        .and_then(|configuration| Ok((prepare_machine(common, &environment, &configuration)?, configuration)));
+    let (machine, configuration) = match prepared {
+        Ok(prepared) => prepared,
         Err(failure) => return failed(&failure, common.progress),
     };
     let (progress, events) = Progress::start(common.progress);
@@ -132,7 +143,7 @@ fn carry_out(request: Request, common: &CommonArguments) -> ExitCode {
         Input::File { .. } | Input::Variables { .. } => false,
     };
     let work = async {
-        let surroundings = surroundings(common, environment, events)?;
+        let surroundings = surroundings(common, environment, configuration, events);
         let planned = windlass::plan(&request, &surroundings).await?;
         let (report, result) = windlass::run(planned, &surroundings, &machine).await;
         result.map(|()| report)

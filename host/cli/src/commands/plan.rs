@@ -6,7 +6,7 @@ use windlass::environment::Environment;
 use windlass_core::Plan;
 use windlass_core::plan::SettingState;
 
-use super::{block_on, failed, output_text, request, surroundings};
+use super::{block_on, configuration, failed, output_text, request, surroundings};
 use crate::arguments::{Format, PlanArguments};
 use crate::progress::{Progress, clean};
 use crate::table::aligned;
@@ -15,7 +15,9 @@ pub(crate) fn main(arguments: PlanArguments) -> ExitCode {
     let common = &arguments.step.common;
     let (progress, events) = Progress::start(common.progress);
     let work = async {
-        let surroundings = surroundings(common, Environment::of_this_process(), events)?;
+        let environment = Environment::of_this_process();
+        let configuration = configuration(common, &environment)?;
+        let surroundings = surroundings(common, environment, configuration, events);
         windlass::plan(&request(&arguments.step), &surroundings).await
     };
     let result = block_on(work, None);

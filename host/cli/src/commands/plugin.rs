@@ -9,12 +9,11 @@ use windlass_core::setting::Spec;
 
 use super::{block_on, failed, output_text};
 use crate::arguments::{Format, PluginArguments, PluginCommand};
-use crate::built_in::PLUGINS;
 use crate::progress::{Mode, clean};
 use crate::table::aligned;
 
 pub(crate) fn main(arguments: PluginArguments) -> ExitCode {
-    let plugins = Plugins::new(PLUGINS, Vec::new(), cache_home(&Environment::of_this_process()).join("windlass/plugins"));
+    let plugins = Plugins::new(Vec::new(), cache_home(&Environment::of_this_process()).join("windlass/plugins"));
     let work = async {
         match &arguments.command {
             PluginCommand::List { format } => Ok(list(&plugins.all().await?, *format)),

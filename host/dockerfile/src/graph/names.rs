@@ -91,11 +91,14 @@ impl Names {
             return Ok(index);
         }
         let finding = Finding::deny("dockerfile/target", format!("there is no stage `{}` to build", clip(target)));
-        let names = self.stages.keys().map(String::as_str);
-        Err(Box::new(match windlass_core::suggest::nearest(target, names) {
-            Some(near) => finding.help(format!("did you mean `{near}`?")),
-            None => finding.help("stages are chosen by the name that `FROM … AS name` gives them"),
-        }))
+        let mut names: Vec<&str> = self.stages.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let help = match windlass_core::suggest::nearest(target, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "no stage has a name: give it one with `FROM … AS name`".to_owned(),
+            None => format!("the stages are {}", names.join(", ")),
+        };
+        Err(Box::new(finding.help(help)))
     }
 }
 

@@ -11,7 +11,6 @@ use std::process::ExitCode;
 
 use sha2::{Digest, Sha256};
 use windlass_runtime::{Compiler, Limits, Options, Plugin, Runtime, compile};
-use wit_component::ComponentEncoder;
 
 fn main() -> ExitCode {
     if let Some(code) = compile::child_main() {
@@ -45,15 +44,7 @@ fn say(message: &str) {
 
 fn prepare(directory: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
     let wasm = std::fs::read(file)?;
-    let component = match wasm.get(4..8) {
-        Some([1, 0, 0, 0]) => {
-            let mut encoder = ComponentEncoder::default();
-            encoder.validate(true);
-            encoder.module(&wasm).map_err(|error| format!("{error:#}"))?;
-            encoder.encode().map_err(|error| format!("{error:#}"))?
-        }
-        _ => wasm,
-    };
+    let component = compile::component(&wasm)?.into_owned();
     let name = name(&file.display().to_string(), component.clone())?;
     let code = compile::precompile(&name, &component)?;
     let digest: [u8; 32] = Sha256::digest(&component).into();

@@ -27,7 +27,8 @@ pub(crate) fn read(path: &Path, name: Option<&str>) -> Result<Raw, Vec<Finding>>
     let file = path.display().to_string();
     let text = load(path).map_err(|finding| vec![finding.about(&file)])?;
     let documents = yaml::parse(&text, &file).map_err(|error| {
-        vec![Finding::deny("step-file/yaml", format!("this is not valid YAML: {}", error.message)).at(error.place)]
+        let finding = Finding::deny("step-file/yaml", format!("this is not valid YAML: {}", error.message)).at(error.place);
+        vec![finding.help("look also at the lines before: a bracket, brace or quote may be open, or an indentation uneven")]
     })?;
     let mut candidates = Vec::new();
     for document in &documents {

@@ -46,12 +46,7 @@ impl Planner<'_> {
             if policies.iter().any(|(known, _)| known.digest() == plugin.digest()) {
                 continue;
             }
-            let target = Target::Policy(plugin.name().to_owned());
-            let mut given = self.configured(plugin.name());
-            if matches!(self.request.input, Input::CommandLine { .. }) {
-                given.extend(self.given_for(plugin.name())?);
-            }
-            given.extend(translation.assignments.iter().filter(|a| a.target == target).map(|a| a.assignment.clone()));
+            let given = self.given(plugin.name(), translation)?;
             let settings = plugin.check_settings(&given).map_err(|findings| Failure::new(ExitCode::Settings, findings))?;
             policies.push((plugin, settings));
         }

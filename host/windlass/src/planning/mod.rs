@@ -23,7 +23,7 @@ use crate::engine::{self, Recipe};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::outside::Outside;
-use crate::plugins::{Plugins, allowed};
+use crate::plugins::Plugins;
 use crate::ports::WorkingDirectory;
 use crate::step::Step;
 use crate::{bases, source};
@@ -40,6 +40,8 @@ pub struct Request {
     pub input: Input,
     /// `windlass`, or the name of an engine mapper.
     pub engine: String,
+    /// Tag policies, asked after those of the step and of the configuration.
+    pub tag_policies: Vec<String>,
     /// Policies that must agree, besides those of the configuration.
     pub policies: Vec<String>,
     /// `OWNER.SETTING=VALUE`, over what the step says.
@@ -50,6 +52,23 @@ pub struct Request {
     pub no_push: bool,
     /// The JSON report.
     pub report: Option<PathBuf>,
+}
+
+impl Request {
+    /// A run of `input` by the embedded builder, as the step says.
+    #[must_use]
+    pub fn new(input: Input) -> Self {
+        Self {
+            input,
+            engine: EMBEDDED.to_owned(),
+            tag_policies: Vec::new(),
+            policies: Vec::new(),
+            overrides: Vec::new(),
+            registry_map: Vec::new(),
+            no_push: false,
+            report: None,
+        }
+    }
 }
 
 /// Where a step comes from.
@@ -153,7 +172,8 @@ pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Plan
     }
     let policies = planner.policies(&meaning.translation).await?;
     meaning.plugins.extend(policies.iter().map(|(plugin, _)| plugin.clone()));
-    planner.check_owners(&meaning.plugins)?;
+    planner.refuse_unused_overrides(&meaning)?;
+    planner.refuse_unknown_plugins(&meaning).await?;
     let plan = planner.describe(&meaning, &recipe, &graph_facts, outside.as_ref());
     Ok(Planned {
         plan,
@@ -177,7 +197,7 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn context(&self, plugin: &Plugin) -> Context {
-        let mut context = Context::closed(self.surroundings.events.clone()).allow(allowed(plugin));
+        let mut context = Context::closed(self.surroundings.events.clone()).allow(self.surroundings.plugins.allowed(plugin));
         context.files = Some(Arc::new(WorkingDirectory(self.surroundings.directory.clone())));
         context
     }

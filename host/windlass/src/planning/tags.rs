@@ -1,6 +1,5 @@
 //! The user's tags, and what tag policies make of them.
 
-use windlass_core::setting::Assignment;
 use windlass_core::{ExitCode, Finding, Tag};
 use windlass_runtime::Role;
 use windlass_runtime::dialect::{Target, Translation};
@@ -14,12 +13,14 @@ impl Planner<'_> {
     /// The user's tags, then what each policy makes of them; `latest` when there are none.
     pub(super) async fn tags(&self, translation: &Translation, meaning: &mut Meaning) -> Result<Vec<Tag>, Failure> {
         let mut tags = self.user_tags(&meaning.step.tags, translation)?;
-        for name in &translation.tag_policies {
+        let configured = self.surroundings.configuration.tag_policies.iter();
+        for name in translation.tag_policies.iter().chain(configured).chain(&self.request.tag_policies) {
             let plugin = self.surroundings.plugins.in_role(name, Role::TagPolicy).await?;
+            if meaning.plugins.iter().any(|known| known.digest() == plugin.digest()) {
+                continue;
+            }
             meaning.plugins.push(plugin.clone());
-            let target = Target::TagPolicy(name.clone());
-            let given: Vec<Assignment> =
-                translation.assignments.iter().filter(|a| a.target == target).map(|a| a.assignment.clone()).collect();
+            let given = self.given(plugin.name(), translation)?;
             let settings = plugin.check_settings(&given).map_err(|findings| Failure::new(ExitCode::Settings, findings))?;
             let context = self.context(&plugin);
             let answer = tag_policy::tags(&plugin, &context, &settings, &self.source, &tags).await;

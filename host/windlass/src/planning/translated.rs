@@ -65,7 +65,7 @@ impl Planner<'_> {
         if let Some((plugin, settings)) = adapter {
             let context = self.context(&plugin);
             let resolved = registry_adapter::resolve(&plugin, &context, &settings, &self.source).await;
-            let resolved = resolved.map_err(|error| refused(ExitCode::Settings, error))?;
+            let resolved = resolved.map_err(|error| placed(refused(ExitCode::Settings, error), &given(&Target::Adapter)))?;
             meaning.destinations.push(Destination { resolved, tags, adapter: Some((plugin, settings)) });
         }
         meaning.translation = translation;
@@ -129,4 +129,17 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// A plugin knows a setting by its own name; the user wants to know where it was written.
+fn placed(failure: Failure, given: &[Assignment]) -> Failure {
+    let place = |finding: Finding| {
+        let written = given.iter().find(|assignment| finding.subject.as_deref() == Some(assignment.name.as_str()));
+        match written.map(|assignment| &assignment.origin) {
+            Some(Origin { name, place: Some(place) }) if finding.place.is_none() => finding.about(name).at(place.clone()),
+            Some(Origin { name, .. }) => finding.about(name),
+            None => finding,
+        }
+    };
+    Failure { findings: failure.findings.into_iter().map(place).collect(), ..failure }
 }

@@ -1,4 +1,4 @@
-//! Takes the first-party plugins into the binary: `make plugins` has built and compiled them.
+//! Takes the first-party plugins into the library: `make plugins` has built and compiled them.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,56 @@
+//! A CI agent that embeds the library: the example of `docs/embedding.md`, against a registry.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use windlass_e2e::base_images::Busybox;
+use windlass_e2e::documentation::root;
+use windlass_e2e::{DockerRegistry, Image, Workspace};
+
+/// The example, built with what the tests were built with.
+fn example() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet", "--release", "--workspace", "--example", "build_and_push", "--target", &triple]);
+    let output = cargo.current_dir(root()).output().expect("cargo can be run");
+    assert!(output.status.success(), "cannot build the example: {}", String::from_utf8_lossy(&output.stderr));
+    target.join(triple).join("release/examples/build_and_push")
+}
+
+#[test]
+fn an_agent_builds_and_pushes_by_the_library_alone() {
+    let registry = DockerRegistry::open();
+    let base = Busybox::default().push(&registry, "base:1");
+    let workspace = Workspace::new();
+    workspace.write("Dockerfile", format!("FROM {base}\nRUN echo embedded > /how\n"));
+    workspace.write(
+        "step.yaml",
+        format!(
+            "type: BuildAndPushDockerRegistry\nname: b\nidentifier: b\nspec: {{connectorRef: c, repo: {}/app, tags: [\"1\"]}}\n",
+            registry.host()
+        ),
+    );
+    let agent = example().display().to_string();
+    // The harness runs windlass in its place; the agent takes that place.
+    let run = workspace.windlass(["step.yaml", "store"]).wrapped([
+        "sh",
+        "-c",
+        "agent=$1; shift 2; exec \"$agent\" \"$@\"",
+        "sh",
+        &agent,
+    ]);
+    let report = run.run().succeeds().json();
+    let image = Image::read(&format!("docker://{}/app:1", registry.host()), None);
+    assert_eq!(report["image"]["digest"], image.digest.as_str());
+    assert_eq!(image.text("how"), "embedded\n");
+    workspace.write("Dockerfile", format!("FROM {base}\nRUNN true\n"));
+    let run = workspace.windlass(["step.yaml", "store"]).wrapped([
+        "sh",
+        "-c",
+        "agent=$1; shift 2; exec \"$agent\" \"$@\"",
+        "sh",
+        &agent,
+    ]);
+    run.run().fails_with(windlass_core::ExitCode::Plan).says("RUNN");
+}
