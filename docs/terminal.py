@@ -15,7 +15,7 @@ HOST = "registry.example.com"
 DOCKERFILE = """FROM busybox
 ARG VERSION=none
 COPY app.sh /src/
-RUN sed "s/@VERSION@/$VERSION/" /src/app.sh > /usr/bin/app && chmod 755 /usr/bin/app
+RUN sed "s/@VERSION@/$VERSION/" /src/app.sh > /bin/app && chmod 755 /bin/app
 ENTRYPOINT ["app"]
 """
 COMMANDS = [

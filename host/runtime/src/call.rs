@@ -194,6 +194,17 @@ fn limit_computing(store: &mut Store<HostState>, milliseconds: u64) {
     });
 }
 
+/// Says what a trap means to an author. Addresses of code without names would tell nobody anything.
+fn crashed(trap: Trap) -> Problem {
+    let meaning = match trap {
+        Trap::StackOverflow => return Problem::StackOverflow,
+        Trap::UnreachableCodeReached => "; a panic ends like this, and its message stays inside: log it before",
+        Trap::MemoryOutOfBounds => "; a program that calls itself too deeply may end like this",
+        _ => "",
+    };
+    Problem::Trapped { reason: format!("{}{meaning}", text::line(&trap.to_string(), 500)) }
+}
+
 /// Says what an error of the engine means.
 fn problem(error: wasmtime::Error, state: &mut HostState) -> Problem {
     let error = match error.downcast::<Refused>() {
@@ -203,8 +214,8 @@ fn problem(error: wasmtime::Error, state: &mut HostState) -> Problem {
     if let Some(limit) = state.usage.refused.take() {
         return Problem::OutOfMemory { limit };
     }
-    if matches!(error.downcast_ref::<Trap>(), Some(Trap::StackOverflow)) {
-        return Problem::StackOverflow;
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return crashed(*trap);
     }
     let reason = format!("{error:#}");
     if reason.contains("fuel allocated for hostcalls") {

@@ -5,32 +5,32 @@ use windlass_e2e::{Run, Workspace};
 
 use crate::plugin_author::{build_example, step_to};
 
-/// Plans a step with a tag policy that does what `mode` says, under limits that are soon reached.
-fn misbehaving(mode: &str, count: &str) -> Run {
-    let workspace = Workspace::new();
-    workspace.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
-    workspace.write("step.yaml", step_to("registry.example.com"));
-    workspace.write("windlass.toml", "[limits]\ncomputing-milliseconds = 300\nmemory-bytes = 16777216\nanswer-bytes = 100000\n");
-    let plugin = build_example("windlass-test-guests", "guest_tagger").display().to_string();
-    let run = workspace.windlass(["run", "step.yaml", "--config", "windlass.toml", "--tag-policy", &plugin]);
+/// Runs a step with a tag policy that does what `mode` says, under limits that are soon reached.
+fn misbehave(workspace: &Workspace, plugin: &str, mode: &str, count: &str) -> Run {
+    let run = workspace.windlass(["run", "step.yaml", "--config", "windlass.toml", "--tag-policy", plugin]);
     let run = run.args(["--set", &format!("guest-tagger.mode={mode}"), "--set", &format!("guest-tagger.count={count}")]).run();
     assert!(workspace.mounts().is_empty() && workspace.temporary_files().is_empty());
     run.fails_with(ExitCode::Plan).says("plugin `guest-tagger`, function `tags`")
 }
 
 #[test]
-fn a_plugin_that_crashes_loops_or_takes_too_much_is_named_with_its_limit() {
-    let _ = misbehaving("panic", "0").says("it crashed");
-    let _ = misbehaving("loop", "0").says("more than 300 ms").says("`computing-milliseconds` can be raised");
-    let _ = misbehaving("memory", "0").says("memory-bytes");
-    let _ = misbehaving("stack", "0").says("stack");
-    let _ = misbehaving("many", "100000").says("`answer-bytes` allows 100000");
-}
-
-#[test]
-fn a_plugin_that_answers_with_nonsense_is_named_with_what_was_expected() {
-    let _ = misbehaving("illegal", "0").says("feature/login").says("position 8");
-    let _ = misbehaving("other", "0").says("`someday`").says("expected tags");
+fn a_plugin_that_misbehaves_is_named_with_what_it_did_and_the_limit_it_reached() {
+    let workspace = Workspace::new();
+    workspace.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    workspace.write("step.yaml", step_to("registry.example.com"));
+    workspace.write("windlass.toml", "[limits]\ncomputing-milliseconds = 300\nmemory-bytes = 16777216\nanswer-bytes = 100000\n");
+    let plugin = build_example("windlass-test-guests", "guest_tagger").display().to_string();
+    for (mode, count, said) in [
+        ("panic", "0", "it crashed: wasm trap: wasm `unreachable` instruction executed; a panic ends like this"),
+        ("loop", "0", "more than 300 ms; the limit `computing-milliseconds` can be raised"),
+        ("memory", "0", "16777216 bytes (`memory-bytes`)"),
+        ("stack", "0", "calls itself too deeply"),
+        ("many", "100000", "the limit `answer-bytes` allows 100000"),
+        ("illegal", "0", "an illegal tag"),
+        ("other", "0", "the answer `someday`; expected tags"),
+    ] {
+        let _ = misbehave(&workspace, &plugin, mode, count).says(said);
+    }
 }
 
 #[test]
