@@ -43,7 +43,9 @@ fn snippet(finding: &Finding, place: &Place, source: &str, colour: bool) -> Stri
         Severity::Inform => Level::NOTE,
     };
     let Some(span) = byte_range(place, source) else {
-        return in_full(&Finding { place: None, ..finding.clone() }, colour);
+        // An empty file has no line to underline.
+        let message = format!("{}:{}: {}", place.file, place.line, finding.message);
+        return in_full(&Finding { place: None, message, ..finding.clone() }, colour);
     };
     let message = clean(&finding.message.replace('\n', " ")).into_owned();
     let shown = clip(source, &span);
