@@ -44,7 +44,7 @@ fn snippet(finding: &Finding, place: &Place, source: &str, colour: bool) -> Stri
     };
     let Some(span) = byte_range(place, source) else {
         // An empty file has no line to underline.
-        let message = format!("{}:{}: {}", place.file, place.line, finding.message);
+        let message = format!("{}: {}", place.file, finding.message);
         return in_full(&Finding { place: None, message, ..finding.clone() }, colour);
     };
     let message = clean(&finding.message.replace('\n', " ")).into_owned();
