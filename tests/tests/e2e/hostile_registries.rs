@@ -178,7 +178,7 @@ fn a_manifest_that_changes_between_two_requests_is_whole_or_an_error() {
     other.image("base", &[busybox_files(), busybox_files()]);
     let count = AtomicUsize::new(0);
     let (run, _) = pulls(move |request, stream| {
-        let turn = is_manifest(request) && count.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+        let turn = is_manifest(request) && count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
         if turn { respond(&other.answer(request), stream).map(|()| true) } else { Ok(false) }
     });
     if !run.status.success() {
