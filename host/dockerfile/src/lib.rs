@@ -11,7 +11,7 @@
 //!    instruction.
 //! 4. [`history`] says what an instruction is called in an image's history.
 //!
-//! [`glob`] and [`ignore`] decide which paths `COPY`, `ADD` and `.dockerignore` mean.
+//! [`lint`] tells what is likely a mistake. [`glob`] and [`ignore`] decide which paths `COPY`, `ADD` and `.dockerignore` mean.
 
 pub mod expand;
 pub mod file_mode;
@@ -21,6 +21,7 @@ pub mod graph;
 pub mod history;
 pub mod ignore;
 pub mod instruction;
+pub mod lint;
 pub mod parse;
 pub mod port;
 pub mod scope;

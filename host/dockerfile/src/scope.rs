@@ -104,6 +104,12 @@ impl Scope {
         Ok(declared)
     }
 
+    /// Whether an `ARG` has declared the argument, with or without a value.
+    #[must_use]
+    pub fn is_declared(&self, name: &str) -> bool {
+        self.declared_at.contains_key(name)
+    }
+
     /// The variables, in the order in which they were set last.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut variables: Vec<_> = self.variables.iter().collect();

@@ -93,6 +93,10 @@ impl Lookup for Overlay<'_> {
     fn get(&self, name: &str) -> Option<&str> {
         self.declared.get(name).map(String::as_str).or_else(|| self.below.get(name))
     }
+
+    fn missing(&self, name: &str) {
+        self.below.missing(name);
+    }
 }
 
 fn arg_defaults(arg: &ArgInstruction, env: &dyn Lookup, escape: Escape) -> Result<ArgInstruction, ExpandError> {

@@ -233,7 +233,7 @@ impl<'a> Lexer<'a> {
                 _ if name.is_empty() => "$".to_owned(),
                 Some(value) => value.to_owned(),
                 None if self.options.keeps_unset => format!("${name}"),
-                None => String::new(),
+                None => self.unset(&name),
             });
         }
         self.source.next();
@@ -244,6 +244,11 @@ impl<'a> Lexer<'a> {
         let result = self.substitution();
         self.depth -= 1;
         result
+    }
+
+    fn unset(&self, name: &str) -> String {
+        self.env.missing(name);
+        String::new()
     }
 
     /// What follows `${`.
@@ -259,7 +264,7 @@ impl<'a> Lexer<'a> {
             Some('}') => Ok(match self.env.get(&name) {
                 Some(value) => value.to_owned(),
                 None if self.options.keeps_unset => format!("${{{name}}}"),
-                None => String::new(),
+                None => self.unset(&name),
             }),
             Some('/') => self.replacement(&name),
             Some(':') => match self.source.next() {

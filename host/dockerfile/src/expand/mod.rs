@@ -21,6 +21,9 @@ pub use pattern::PatternError;
 pub trait Lookup {
     /// The value of `name`; `None` when it is not set, which is not the same as empty.
     fn get(&self, name: &str) -> Option<&str>;
+
+    /// Is told of every `$name` and `${name}` that becomes nothing because `name` is not set.
+    fn missing(&self, _name: &str) {}
 }
 
 /// No variable is set.

@@ -36,7 +36,7 @@ pub(super) fn is_predefined(name: &str) -> bool {
 /// The given build arguments together with the values of the global ones.
 ///
 /// A given value wins over a default, which is expanded with the globals before it; one without either has no value.
-pub(super) fn evaluate(dockerfile: &Dockerfile, request: &Request) -> Result<BuildArguments, Box<Finding>> {
+pub(crate) fn evaluate(dockerfile: &Dockerfile, request: &Request) -> Result<BuildArguments, Box<Finding>> {
     let given = &request.build_arguments;
     let mut globals = platform_arguments(dockerfile, request);
     for (name, value) in &mut globals {

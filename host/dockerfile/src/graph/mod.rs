@@ -17,6 +17,7 @@ use crate::scope::{BuildArguments, Scope};
 use names::Names;
 
 pub use globals::PLATFORM_ARGUMENTS;
+pub(crate) use globals::evaluate as evaluate_globals;
 
 /// What is asked of a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,7 +215,7 @@ fn step(statement: Statement, stage: usize, names: &Names, is_trigger: bool) -> 
     Ok(Step { statement, sources, is_trigger })
 }
 
-fn declared_names(statement: &Statement) -> impl Iterator<Item = &str> {
+pub(crate) fn declared_names(statement: &Statement) -> impl Iterator<Item = &str> {
     let arguments = match &statement.instruction {
         Instruction::Arg(arg) => arg.arguments.as_slice(),
         _ => &[],

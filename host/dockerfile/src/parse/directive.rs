@@ -28,8 +28,10 @@ pub struct Directives {
     pub syntax: Option<String>,
     /// What `escape` says.
     pub escape: Escape,
-    /// What `check` says, as written: `skip=…;error=…`.
-    pub check: Option<String>,
+    /// What `check` says, as written, `skip=…;error=…`, and its line from 1.
+    pub check: Option<(String, u32)>,
+    /// How many lines the directives take.
+    pub lines: u32,
 }
 
 /// A directive that is wrong: its line, from 1, and what is the matter.
@@ -38,24 +40,25 @@ pub(super) type DirectiveProblem = (u32, String);
 /// Reads the directives off the first lines.
 ///
 /// They end at the first line that is no `# name=value` comment, blank lines included, or whose name is unknown.
-pub(super) fn read<'a>(lines: impl Iterator<Item = &'a str>) -> (Directives, Vec<DirectiveProblem>) {
+pub(super) fn read(lines: impl Iterator<Item = impl AsRef<str>>) -> (Directives, Vec<DirectiveProblem>) {
     let mut directives = Directives::default();
     let mut seen: Vec<String> = Vec::new();
     let mut problems = Vec::new();
     for (index, line) in lines.enumerate() {
-        let Some((name, value)) = split(line) else { break };
+        let Some((name, value)) = split(line.as_ref()) else { break };
         let name = name.to_ascii_lowercase();
         if !matches!(name.as_str(), "syntax" | "escape" | "check") {
             break;
         }
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        directives.lines = number;
         if seen.contains(&name) {
             problems.push((number, format!("the directive `{name}` is given twice")));
             continue;
         }
         match (name.as_str(), value) {
             ("syntax", _) => directives.syntax = Some(value.to_owned()),
-            ("check", _) => directives.check = Some(value.to_owned()),
+            ("check", _) => directives.check = Some((value.to_owned(), number)),
             (_, "\\") => directives.escape = Escape::Backslash,
             (_, "`") => directives.escape = Escape::Backtick,
             _ => problems.push((number, format!("the escape character must be `\\` or a backtick, not `{value}`"))),

@@ -12,16 +12,29 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line of the file, with its line end.
 #[derive(Debug)]
-struct Physical<'a> {
+pub(super) struct Physical<'a> {
     raw: Cow<'a, str>,
     is_valid: bool,
 }
 
-/// Reads the lines of a file one after the other.
+/// Reads the lines of a file one after the other; none is kept, for a file may have millions.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
-    lines: Vec<Physical<'a>>,
-    next: usize,
+    rest: &'a [u8],
+    /// The number of the line that was read last.
+    number: u32,
+}
+
+impl<'a> Iterator for Reader<'a> {
+    type Item = Physical<'a>;
+
+    fn next(&mut self) -> Option<Physical<'a>> {
+        let line = self.rest.split_inclusive(|&byte| byte == b'\n').next()?;
+        self.rest = &self.rest[line.len()..];
+        self.number = self.number.saturating_add(1);
+        let raw = String::from_utf8_lossy(line);
+        Some(Physical { is_valid: matches!(raw, Cow::Borrowed(_)), raw })
+    }
 }
 
 /// An instruction's line, its continuations joined.
@@ -35,8 +48,8 @@ pub(super) struct Logical {
     pub(super) last_line: u32,
     /// The length of the last physical line, in characters.
     last_length: u32,
-    /// Blank lines within the continuation, which BuildKit deprecates.
-    pub(super) blank_lines: Vec<u32>,
+    /// The first blank line within the continuation, which BuildKit deprecates.
+    pub(super) blank_line: Option<u32>,
     /// The lines that are not UTF-8.
     pub(super) invalid_lines: Vec<u32>,
 }
@@ -51,23 +64,18 @@ struct Piece {
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-        let lines = bytes
-            .split_inclusive(|&byte| byte == b'\n')
-            .map(|line| Physical { raw: String::from_utf8_lossy(line), is_valid: std::str::from_utf8(line).is_ok() })
-            .collect();
-        Self { lines, next: 0 }
+        Self { rest: bytes, number: 0 }
     }
 
     /// The lines from the first on, without their ends and without leading blanks, as directives are looked for.
-    pub(super) fn beginnings(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().map(|line| without_end(&line.raw).trim_start())
+    pub(super) fn beginnings(&self) -> impl Iterator<Item = String> + use<'a> {
+        Reader { rest: self.rest, number: 0 }.map(|line| without_end(&line.raw).trim_start().to_owned())
     }
 
     /// The next instruction's line; `None` at the end of the file.
     pub(super) fn next_logical(&mut self, escape: Escape) -> Option<Logical> {
         loop {
-            let line = self.lines.get(self.next)?;
-            self.next += 1;
+            let line = self.next()?;
             let content = without_end(&line.raw);
             let trimmed = content.trim_start();
             if trimmed.starts_with('#') || trimmed.is_empty() {
@@ -78,16 +86,16 @@ impl<'a> Reader<'a> {
                 text: text.to_owned(),
                 pieces: vec![Piece {
                     at: 0,
-                    line: number(self.next),
+                    line: self.number,
                     column: characters(&content[..content.len() - trimmed.len()]) + 1,
                 }],
-                last_line: number(self.next),
+                last_line: self.number,
                 last_length: characters(content),
-                blank_lines: Vec::new(),
+                blank_line: None,
                 invalid_lines: Vec::new(),
             };
             if !line.is_valid {
-                logical.invalid_lines.push(number(self.next));
+                logical.invalid_lines.push(self.number);
             }
             if continues {
                 self.continue_logical(&mut logical, escape);
@@ -97,24 +105,25 @@ impl<'a> Reader<'a> {
     }
 
     fn continue_logical(&mut self, logical: &mut Logical, escape: Escape) {
-        while let Some(line) = self.lines.get(self.next) {
-            self.next += 1;
+        while let Some(line) = self.next() {
             let content = without_end(&line.raw);
-            logical.last_line = number(self.next);
+            logical.last_line = self.number;
             logical.last_length = characters(content);
             if content.trim_start().starts_with('#') {
                 continue;
             }
             if content.trim_start().is_empty() {
-                logical.blank_lines.push(number(self.next));
+                logical.blank_line.get_or_insert(self.number);
                 continue;
             }
             if !line.is_valid {
-                logical.invalid_lines.push(number(self.next));
+                logical.invalid_lines.push(self.number);
             }
             let (text, continues) = without_continuation(content, escape);
-            logical.pieces.push(Piece { at: logical.text.len(), line: number(self.next), column: 1 });
-            logical.text.push_str(text);
+            if !text.is_empty() {
+                logical.pieces.push(Piece { at: logical.text.len(), line: self.number, column: 1 });
+                logical.text.push_str(text);
+            }
             if !continues {
                 return;
             }
@@ -126,17 +135,16 @@ impl<'a> Reader<'a> {
     /// The body keeps its line ends as they are, carriage returns included.
     pub(super) fn heredoc(&mut self, name: &str, strips_tabs: bool, logical: &mut Logical) -> Option<String> {
         let mut body = String::new();
-        while let Some(line) = self.lines.get(self.next) {
-            self.next += 1;
+        while let Some(line) = self.next() {
             let content = without_end(&line.raw);
             let candidate = if strips_tabs { content.trim_start_matches('\t') } else { content };
-            logical.last_line = number(self.next);
+            logical.last_line = self.number;
             logical.last_length = characters(content);
             if candidate == name {
                 return Some(body);
             }
             if !line.is_valid {
-                logical.invalid_lines.push(number(self.next));
+                logical.invalid_lines.push(self.number);
             }
             body.push_str(&line.raw);
         }
@@ -145,7 +153,7 @@ impl<'a> Reader<'a> {
 
     /// Whether a line that is `name` is still to come.
     pub(super) fn has_terminator(&self, name: &str, strips_tabs: bool) -> bool {
-        self.lines[self.next.min(self.lines.len())..].iter().any(|line| {
+        Reader { rest: self.rest, number: 0 }.any(|line| {
             let content = without_end(&line.raw);
             name == if strips_tabs { content.trim_start_matches('\t') } else { content }
         })
@@ -197,10 +205,6 @@ fn without_continuation(line: &str, escape: Escape) -> (&str, bool) {
 
 fn characters(text: &str) -> u32 {
     u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -199,10 +199,10 @@ impl<'a> Parser<'a> {
             problems.truncate(MAXIMUM_FINDINGS);
             warnings.truncate(MAXIMUM_FINDINGS);
             self.note_lines(&logical);
-            self.warnings.extend(warnings.into_iter().map(|problem| {
+            for problem in warnings {
                 let finding = problem.into_finding(&logical, self.file);
-                Finding { severity: windlass_core::Severity::Warn, ..finding }
-            }));
+                self.warn(Finding { severity: windlass_core::Severity::Warn, ..finding });
+            }
             let is_sound = problems.is_empty() && logical.invalid_lines.is_empty();
             self.findings.extend(problems.into_iter().map(|problem| problem.into_finding(&logical, self.file)));
             if let Some(instruction) = instruction.filter(|_| is_sound) {
@@ -239,14 +239,21 @@ impl<'a> Parser<'a> {
         heredocs
     }
 
+    /// A file of 16 MiB can give rise to millions of warnings.
+    fn warn(&mut self, finding: Finding) {
+        if self.warnings.len() < crate::lint::MAXIMUM_FINDINGS {
+            self.warnings.push(finding);
+        }
+    }
+
     fn note_lines(&mut self, logical: &Logical) {
         for &line in logical.invalid_lines.iter().take(MAXIMUM_FINDINGS) {
             let finding = Finding::deny("dockerfile/encoding", "this line is not UTF-8");
             self.findings.push(finding.at(Logical::whole_line(self.file, line)));
         }
-        for &line in &logical.blank_lines {
-            let finding = Finding::warn("dockerfile/empty-continuation", "a blank line within a continued instruction");
-            self.warnings.push(finding.at(Logical::whole_line(self.file, line)).help("remove it, or put a `#` on it"));
+        if let Some(line) = logical.blank_line {
+            let finding = Finding::warn("check/NoEmptyContinuation", "a blank line within a continued instruction");
+            self.warn(finding.at(Logical::whole_line(self.file, line)).help("remove it, or put a `#` on it"));
         }
     }
 
@@ -272,7 +279,7 @@ impl<'a> Parser<'a> {
         let Some(name) = &from.name else { return };
         if !self.names.insert(name.clone()) {
             let message = format!("the stage name `{name}` is used twice; it means the nearest stage before its use");
-            self.warnings.push(Finding::warn("dockerfile/stage", message).at(statement.place.clone()));
+            self.warn(Finding::warn("check/DuplicateStageName", message).at(statement.place.clone()));
         }
     }
 
