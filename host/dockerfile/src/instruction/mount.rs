@@ -152,8 +152,8 @@ pub enum MountError {
     Root(String),
 }
 
-const TYPES: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];
-const OPTIONS: [&str; 19] = [
+pub(crate) const TYPES: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];
+pub(crate) const OPTIONS: [&str; 19] = [
     "type",
     "from",
     "source",

@@ -24,7 +24,6 @@ fn findings(text: &str, request: &graph::Request, ignore: &str) -> Vec<Finding> 
         request,
         graph: graph.as_ref(),
         ignore: Some(&rules),
-        knows_bases: true,
     };
     check(&subject, &options)
 }
@@ -115,6 +114,25 @@ fn the_directive_and_the_build_argument_choose_rules() {
     assert!(options(&parse(text.as_bytes(), "Dockerfile").unwrap(), &given).unwrap().is_error);
     let finding = options(&parse(b"# syntax=x\n# check=skipp=all\nFROM a", "Dockerfile").unwrap(), &request()).unwrap_err();
     assert_eq!(finding.place.unwrap().line, 2);
+}
+
+#[test]
+fn what_only_a_base_image_could_set_is_a_note_and_error_makes_errors_of_warnings() {
+    let severity = |text: &str| findings(text, &request(), "")[0].severity;
+    assert_eq!(severity("FROM a\nUSER $JAVA_USER"), Severity::Inform);
+    assert_eq!(severity("# check=error=true\nFROM a\nUSER $JAVA_USER"), Severity::Inform);
+    assert_eq!(severity("FROM scratch\nUSER $JAVA_USER"), Severity::Warn);
+    assert_eq!(severity("FROM a\nARG JAVA_USR=x\nUSER $JAVA_USER"), Severity::Warn);
+    assert_eq!(severity("# check=error=true\nFROM scratch\nUSER $JAVA_USER"), Severity::Deny);
+}
+
+#[test]
+fn values_of_build_arguments_are_not_quoted() {
+    let text = "FROM a\nARG S\nWORKDIR x$S\nEXPOSE 1:$S/TCP\nCOPY $S.log /\nFROM --platform=$S b\nFROM $S";
+    let given = graph::Request { build_arguments: [("S".to_owned(), "7355608".to_owned())].into(), ..request() };
+    let found = findings(text, &given, "*.log\n");
+    assert!(found.len() >= 4, "{found:?}");
+    assert!(found.iter().all(|finding| !format!("{finding:?}").contains("7355608")), "{found:?}");
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! BuildKit's build checks: what is likely a mistake in a Dockerfile that can be built.
 //!
 //! The checks read nothing but the Dockerfile and the ignore rules. The variables of a base image are therefore not
-//! known; [`Subject::knows_bases`] says whether their absence may be told.
+//! known: one that only it could set is told as a note ([`windlass_core::Severity::Inform`]) and not as a warning.
+//!
+//! A message quotes what is written in the Dockerfile, never what variables make of it: their values may be secrets.
 
 mod options;
 mod rule;
 mod stages;
 mod text;
 
-use windlass_core::{Finding, Place};
+use windlass_core::{Finding, Place, Severity};
 
 use crate::graph::{self, BuildGraph};
 use crate::ignore::IgnoreRules;
@@ -33,8 +35,6 @@ pub struct Subject<'a> {
     pub graph: Option<&'a BuildGraph>,
     /// What the context leaves out.
     pub ignore: Option<&'a IgnoreRules>,
-    /// Variables that only a base image could set are told as undefined.
-    pub knows_bases: bool,
 }
 
 /// The options that count for a Dockerfile: those of the build argument, else those of the directive.
@@ -64,6 +64,10 @@ pub fn check(subject: &Subject<'_>, options: &Options) -> Vec<Finding> {
     }
     text::check(subject, &mut report);
     stages::check(subject, &mut report);
+    if options.is_error {
+        let warnings = report.findings.iter_mut().filter(|finding| finding.severity == Severity::Warn);
+        warnings.for_each(|finding| finding.severity = Severity::Deny);
+    }
     report.findings.sort_by_key(|finding| finding.place.as_ref().map(|place| (place.line, place.column)));
     report.findings
 }
@@ -82,6 +86,13 @@ impl Report<'_> {
     /// Says that `statement` breaks the rule `name`; `word` is the part that is meant.
     fn add(&mut self, name: &str, statement: &Statement, word: Option<&str>, message: impl Into<String>) {
         self.push(name, statement, word, message, None);
+    }
+
+    /// The same as a note: it may well be right.
+    fn note(&mut self, name: &str, statement: &Statement, word: &str, message: String) {
+        let before = self.findings.len();
+        self.push(name, statement, Some(word), message, None);
+        self.findings[before..].iter_mut().for_each(|finding| finding.severity = Severity::Inform);
     }
 
     fn add_with_help(&mut self, name: &str, statement: &Statement, word: Option<&str>, message: String, help: &str) {

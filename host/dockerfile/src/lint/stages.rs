@@ -98,7 +98,8 @@ impl From<'_> {
             self.platform(subject, &platform, &recorder, report);
         }
         let default = defaults.and_then(|defaults| expand::word(&self.from.base, &defaults.globals, self.statement.escape).ok());
-        if default.is_some_and(|default| Reference::parse(&default).is_err() && default != "scratch") {
+        let is_variable = self.from.base.contains('$');
+        if is_variable && default.is_some_and(|default| Reference::parse(&default).is_err() && default != "scratch") {
             let message = format!("without build arguments, `{}` names no image", clip(&self.from.base));
             let help = "give its ARG a default before the first FROM";
             report.add_with_help("InvalidDefaultArgInFrom", self.statement, Some(&self.from.base), message, help);
@@ -199,9 +200,6 @@ impl Walk<'_, '_> {
     }
 
     fn undefined(&mut self, statement: &Statement, missing: &BTreeSet<String>) {
-        if self.state.is_unknown && !self.subject.knows_bases {
-            return;
-        }
         let own: Vec<&str> = match &statement.instruction {
             Instruction::Arg(arg) => arg.arguments.iter().map(|argument| argument.name.as_str()).collect(),
             _ => Vec::new(),
@@ -210,12 +208,13 @@ impl Walk<'_, '_> {
             if self.state.scope.is_declared(name) || own.contains(&name.as_str()) {
                 continue;
             }
-            let mut message = format!("the variable `{}` is not set here", clip(name));
-            if self.state.is_unknown {
-                message += ", unless the base image sets it";
-            }
+            let message = format!("the variable `{}` is not set here", clip(name));
             let known: Vec<&str> = self.state.scope.variables().map(|(name, _)| name).collect();
-            with_suggestion("UndefinedVar", statement, name, message, known, self.report);
+            if self.state.is_unknown && suggest::nearest(name, known.iter().copied()).is_none() {
+                self.report.note("UndefinedVar", statement, name, message + ", unless the base image sets it");
+            } else {
+                with_suggestion("UndefinedVar", statement, name, message, known, self.report);
+            }
         }
     }
 
@@ -243,7 +242,10 @@ impl Walk<'_, '_> {
 
     fn workdir(&mut self, statement: &Statement, path: &str) {
         if !self.state.has_workdir && !path.starts_with('/') {
-            let message = format!("the relative WORKDIR `{}` depends on the base image", clip(path));
+            let message = match &statement.instruction {
+                Instruction::Workdir(written) => format!("the relative WORKDIR `{}` depends on the base image", clip(written)),
+                _ => return,
+            };
             let help = "make it, or one before it, absolute";
             self.report.add_with_help("WorkdirRelativePath", statement, None, message, help);
         }
@@ -254,12 +256,11 @@ impl Walk<'_, '_> {
         for port in ports {
             let protocol = port.rsplit_once('/').map_or("", |(_, protocol)| protocol);
             if protocol.chars().any(char::is_uppercase) {
-                let message = format!("the protocol `{}` of EXPOSE should be in small letters", clip(protocol));
+                let message = "the protocol of EXPOSE should be in small letters";
                 self.report.add("ExposeProtoCasing", statement, Some(port), message);
             }
             if port.contains(':') {
-                let message =
-                    format!("EXPOSE should name a port of the container, without address or host port: `{}`", clip(port));
+                let message = "EXPOSE should name a port of the container, without address or host port";
                 self.report.add("ExposeInvalidFormat", statement, Some(port), message);
             }
         }
@@ -275,7 +276,7 @@ impl Walk<'_, '_> {
             let clean = clean_bytes(path.as_bytes());
             let relative = clean.strip_prefix(b"/").unwrap_or(&clean);
             if !relative.is_empty() && relative != b"." && rules.is_ignored(relative) {
-                let message = format!("`{}` is left out of the context by .dockerignore", clip(&path));
+                let message = format!("`{}` is left out of the context by .dockerignore", clip(written));
                 self.report.add("CopyIgnoredFile", statement, Some(written), message);
             }
         }

@@ -1,6 +1,6 @@
 //! `RUN`, `CMD`, `ENTRYPOINT` and `HEALTHCHECK`.
 
-use super::flags::{Flags, Kind, Known};
+use super::flags::Flags;
 use super::json::{self, Json};
 use super::problem::Problem;
 use super::statement::Arguments;
@@ -11,16 +11,6 @@ use crate::instruction::health::Healthcheck;
 use crate::instruction::mount::{MountError, MountOptions};
 use crate::instruction::run::{Device, Network, Security};
 use crate::instruction::{CommandLine, HealthcheckInstruction, RunInstruction};
-
-const RUN: [Known; 4] = [("device", Kind::Texts), ("mount", Kind::Texts), ("network", Kind::Text), ("security", Kind::Text)];
-
-const HEALTHCHECK: [Known; 5] = [
-    ("interval", Kind::Text),
-    ("retries", Kind::Text),
-    ("start-interval", Kind::Text),
-    ("start-period", Kind::Text),
-    ("timeout", Kind::Text),
-];
 
 /// The shortest duration of a health check, in nanoseconds.
 const MINIMUM_DURATION: i64 = 1_000_000;
@@ -38,7 +28,7 @@ pub(super) fn command_line(arguments: &mut Arguments<'_>) -> Option<CommandLine>
 }
 
 pub(super) fn run(arguments: &mut Arguments<'_>) -> Option<RunInstruction> {
-    let flags = arguments.flags(&RUN);
+    let flags = arguments.flags();
     let mounts = mounts(&flags, arguments);
     let network =
         chosen(&flags, "network", &[("default", Network::Default), ("none", Network::None), ("host", Network::Host)], arguments);
@@ -113,7 +103,7 @@ fn device(text: &str) -> Result<Device, String> {
 }
 
 pub(super) fn healthcheck(arguments: &mut Arguments<'_>) -> Option<HealthcheckInstruction> {
-    let flags = arguments.flags(&HEALTHCHECK);
+    let flags = arguments.flags();
     let (kind, rest) = words::name_and_rest(arguments.line, arguments.range.clone());
     let text = arguments.line[kind.clone()].to_ascii_uppercase();
     match text.as_str() {

@@ -34,6 +34,9 @@ pub struct Directives {
     pub lines: u32,
 }
 
+/// The names of all directives.
+pub(super) const NAMES: [&str; 3] = ["syntax", "escape", "check"];
+
 /// A directive that is wrong: its line, from 1, and what is the matter.
 pub(super) type DirectiveProblem = (u32, String);
 
@@ -47,7 +50,7 @@ pub(super) fn read(lines: impl Iterator<Item = impl AsRef<str>>) -> (Directives,
     for (index, line) in lines.enumerate() {
         let Some((name, value)) = split(line.as_ref()) else { break };
         let name = name.to_ascii_lowercase();
-        if !matches!(name.as_str(), "syntax" | "escape" | "check") {
+        if !NAMES.contains(&name.as_str()) {
             break;
         }
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);

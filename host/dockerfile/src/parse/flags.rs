@@ -21,6 +21,49 @@ pub(super) enum Kind {
 /// A flag that an instruction has.
 pub(super) type Known = (&'static str, Kind);
 
+const FROM: [Known; 1] = [("platform", Kind::Text)];
+
+const RUN: [Known; 4] = [("device", Kind::Texts), ("mount", Kind::Texts), ("network", Kind::Text), ("security", Kind::Text)];
+
+const COPY: [Known; 6] = [
+    ("chmod", Kind::Text),
+    ("chown", Kind::Text),
+    ("exclude", Kind::Texts),
+    ("from", Kind::Text),
+    ("link", Kind::Switch),
+    ("parents", Kind::Switch),
+];
+
+const ADD: [Known; 7] = [
+    ("checksum", Kind::Text),
+    ("chmod", Kind::Text),
+    ("chown", Kind::Text),
+    ("exclude", Kind::Texts),
+    ("keep-git-dir", Kind::Switch),
+    ("link", Kind::Switch),
+    ("unpack", Kind::Switch),
+];
+
+const HEALTHCHECK: [Known; 5] = [
+    ("interval", Kind::Text),
+    ("retries", Kind::Text),
+    ("start-interval", Kind::Text),
+    ("start-period", Kind::Text),
+    ("timeout", Kind::Text),
+];
+
+/// The flags that an instruction has.
+pub(super) fn known(instruction: &str) -> &'static [Known] {
+    match instruction {
+        "FROM" => &FROM,
+        "RUN" => &RUN,
+        "COPY" => &COPY,
+        "ADD" => &ADD,
+        "HEALTHCHECK" => &HEALTHCHECK,
+        _ => &[],
+    }
+}
+
 /// The flags of one instruction, checked.
 #[derive(Debug)]
 pub(super) struct Flags {

@@ -303,5 +303,7 @@ impl<'a> Parser<'a> {
 }
 
 #[cfg(test)]
+mod documentation_tests;
+#[cfg(test)]
 #[path = "parse_tests.rs"]
 mod tests;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::directive::Escape;
-use super::flags::{Flags, Kind, Known};
+use super::flags::{self, Flags};
 use super::heredoc::Heredoc;
 use super::json::{self, Json};
 use super::problem::Problem;
@@ -32,8 +32,8 @@ impl Arguments<'_> {
         &self.line[self.range.clone()]
     }
 
-    pub(super) fn flags(&mut self, known: &'static [Known]) -> Flags {
-        Flags::read(std::mem::take(&mut self.flag_words), known, self.name, self.problems)
+    pub(super) fn flags(&mut self) -> Flags {
+        Flags::read(std::mem::take(&mut self.flag_words), flags::known(self.name), self.name, self.problems)
     }
 
     pub(super) fn report(&mut self, problem: Problem) {
@@ -146,7 +146,7 @@ pub(super) fn read(
         "ONBUILD" => on_build(arguments, rest, warnings).map(Instruction::OnBuild),
         "FROM" => from(&mut arguments).map(Instruction::From),
         _ => {
-            arguments.flags(&[]);
+            arguments.flags();
             without_flags(&mut arguments)
         }
     }
@@ -170,7 +170,7 @@ fn without_flags(arguments: &mut Arguments<'_>) -> Option<Instruction> {
 }
 
 fn from(arguments: &mut Arguments<'_>) -> Option<FromInstruction> {
-    let platform = arguments.flags(&[("platform", Kind::Text)]).text("platform");
+    let platform = arguments.flags().text("platform");
     let words = words::plain(arguments.line, arguments.range.clone());
     let (base, name) = match words.as_slice() {
         [base] => (base, None),
@@ -232,7 +232,7 @@ fn shell(arguments: &mut Arguments<'_>) -> Option<Vec<String>> {
 const TRIGGER_RULES: [&str; 2] = ["dockerfile/json", "dockerfile/pairs"];
 
 fn on_build(mut arguments: Arguments<'_>, rest: Range<usize>, warnings: &mut Vec<Problem>) -> Option<OnBuildInstruction> {
-    arguments.flags(&[]);
+    arguments.flags();
     let (name, _) = words::name_and_rest(arguments.line, arguments.range.clone());
     let forbidden = match arguments.line[name.clone()].to_ascii_uppercase().as_str() {
         "" => Problem::arguments("ONBUILD requires an instruction"),

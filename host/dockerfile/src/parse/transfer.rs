@@ -2,34 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::flags::{Flags, Kind, Known};
+use super::flags::Flags;
 use super::heredoc;
 use super::problem::Problem;
 use super::statement::Arguments;
 use crate::expand::{self, Empty};
 use crate::instruction::{AddInstruction, CopyInstruction, InlineFile, Sources};
 
-const COPY: [Known; 6] = [
-    ("chmod", Kind::Text),
-    ("chown", Kind::Text),
-    ("exclude", Kind::Texts),
-    ("from", Kind::Text),
-    ("link", Kind::Switch),
-    ("parents", Kind::Switch),
-];
-
-const ADD: [Known; 7] = [
-    ("checksum", Kind::Text),
-    ("chmod", Kind::Text),
-    ("chown", Kind::Text),
-    ("exclude", Kind::Texts),
-    ("keep-git-dir", Kind::Switch),
-    ("link", Kind::Switch),
-    ("unpack", Kind::Switch),
-];
-
 pub(super) fn copy(arguments: &mut Arguments<'_>) -> Option<CopyInstruction> {
-    let flags = arguments.flags(&COPY);
+    let flags = arguments.flags();
     let sources = sources(arguments);
     let from = flags.text("from");
     if from.as_deref().is_some_and(|from| expand::word(from, &Empty, arguments.escape).as_deref() != Ok(from)) {
@@ -52,7 +33,7 @@ pub(super) fn copy(arguments: &mut Arguments<'_>) -> Option<CopyInstruction> {
 }
 
 pub(super) fn add(arguments: &mut Arguments<'_>) -> Option<AddInstruction> {
-    let flags = arguments.flags(&ADD);
+    let flags = arguments.flags();
     Some(AddInstruction {
         sources: sources(arguments)?,
         owner: flags.text("chown"),
