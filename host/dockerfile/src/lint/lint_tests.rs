@@ -18,13 +18,8 @@ fn findings(text: &str, request: &graph::Request, ignore: &str) -> Vec<Finding> 
     let options = options(&dockerfile, request).unwrap();
     let rules = IgnoreRules::parse(ignore.as_bytes(), ".dockerignore").unwrap();
     let graph = graph::build(&dockerfile, request).ok();
-    let subject = Subject {
-        source: text.as_bytes(),
-        dockerfile: &dockerfile,
-        request,
-        graph: graph.as_ref(),
-        ignore: Some(&rules),
-    };
+    let subject =
+        Subject { source: text.as_bytes(), dockerfile: &dockerfile, request, graph: graph.as_ref(), ignore: Some(&rules) };
     check(&subject, &options)
 }
 
