@@ -290,7 +290,7 @@ fn copies_from_a_stage_stay_in_it() {
     }
 }
 
-/// Memory does not grow with the number of files. The same with 1,000,000 files is run by hand: see docs/security.md.
+/// Memory stays small with many files in the context.
 #[test]
 fn many_files_take_little_memory() {
     let den = Den::new();

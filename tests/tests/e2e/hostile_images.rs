@@ -252,7 +252,7 @@ fn packed(tool: &str, bytes: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// Memory does not grow with the number of entries. The same with 1,000,000 entries is run by hand: see docs/security.md.
+/// Memory does not grow with the number of entries; docs/security.md has the figure for 1,000,000 of them.
 #[test]
 fn many_entries_take_no_memory_in_proportion() {
     let den = Den::new();

@@ -84,9 +84,10 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
     finish(&worker, below, copied.warnings, key, made, Some(staging))
 }
 
-/// The key of a WORKDIR.
+/// The key of a WORKDIR. Directories that it makes belong to the user.
 pub(crate) fn workdir_key(state: &StageState, path: &str) -> StepKey {
-    KeyBuilder::new("workdir").field("below", state.key.as_bytes()).field("path", path).finish()
+    let builder = KeyBuilder::new("workdir").field("below", state.key.as_bytes()).field("user", &state.image.config.user);
+    builder.field("path", path).finish()
 }
 
 /// The layer that a WORKDIR makes, if any.
