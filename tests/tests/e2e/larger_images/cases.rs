@@ -43,7 +43,11 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "small-steps",
-        files: &[("site/index.html", "<p>\n"), ("conf/default", "a=1\n"), ("start.sh", "#!/bin/sh\nexec cat /etc/site/default\n")],
+        files: &[
+            ("site/index.html", "<p>\n"),
+            ("conf/default", "a=1\n"),
+            ("start.sh", "#!/bin/sh\nexec cat /etc/site/default\n"),
+        ],
         dockerfile: "FROM SLIM\nRUN mkdir -p /srv/site /etc/site && ln -s /srv/site /srv/link && ln /etc/passwd /srv/passwd\n\
                      COPY site/ /srv/site/\nCOPY conf /etc/site\nCOPY --chmod=755 start.sh /\n\
                      RUN rm -rf /usr/share/doc /usr/share/man && rm /srv/passwd\n\
@@ -117,7 +121,11 @@ pub(super) const CASES: &[Case] = &[
                      LABEL version=\"${VERSION}\" channel=$CHANNEL \"two words\"=\"a b\"\nRUN echo \"$VERSION $CHANNEL ${VERSION%.*}\" > /etc/version\n\
                      COPY conf/app.ini /etc/$CHANNEL/\nCOPY --chmod=0755 entry.sh /usr/local/bin/entry\nWORKDIR /srv/$CHANNEL\nRUN pwd > where\n\
                      ENTRYPOINT [\"entry\"]\nCMD [\"cat\", \"/etc/version\"]\n",
-        made: &[("etc/version", "2.5.0 stable 2.5\n"), ("srv/stable/where", "/srv/stable\n"), ("etc/stable/app.ini", "level=info\n")],
+        made: &[
+            ("etc/version", "2.5.0 stable 2.5\n"),
+            ("srv/stable/where", "/srv/stable\n"),
+            ("etc/stable/app.ini", "level=info\n"),
+        ],
     },
     Case {
         name: "monorepo",
@@ -150,6 +158,11 @@ pub(super) const CASES: &[Case] = &[
                      RUN rm -rf /var/cache /usr/share/zoneinfo && mkdir -p /var/cache && touch /var/cache/empty\n\
                      RUN rm /etc/issue && mkdir /etc/issue && echo now-a-directory > /etc/issue/file\n\
                      RUN cp -a /etc/skel /root/skel && find /root/skel -type f -delete && chmod 711 /root\nFROM work\nCOPY --from=work /opt/app-1/plugins /final/\n",
-        made: &[("final/one", "1\n"), ("final/three", "3\n"), ("etc/issue/file", "now-a-directory\n"), ("opt/app/file", "fresh\n")],
+        made: &[
+            ("final/one", "1\n"),
+            ("final/three", "3\n"),
+            ("etc/issue/file", "now-a-directory\n"),
+            ("opt/app/file", "fresh\n"),
+        ],
     },
 ];
