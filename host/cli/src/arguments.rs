@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Build(Box<BuildArguments>),
     /// Look at plugins
     Plugin(PluginArguments),
+    /// Look at the store that builds share, and make it smaller
+    Cache(crate::commands::cache::CacheArguments),
 }
 
 /// Where a step comes from.

@@ -29,5 +29,6 @@ fn main() -> ExitCode {
         Command::Plan(arguments) => commands::plan::main(arguments),
         Command::Build(arguments) => commands::build::main(*arguments),
         Command::Plugin(arguments) => commands::plugin::main(arguments),
+        Command::Cache(arguments) => commands::cache::main(&arguments),
     }
 }

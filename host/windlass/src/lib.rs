@@ -9,6 +9,7 @@
 mod agents;
 mod bases;
 mod built_in;
+pub mod cache;
 pub mod configuration;
 mod connection;
 mod credentials;

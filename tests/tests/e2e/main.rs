@@ -8,6 +8,7 @@ mod bad_step;
 mod base_image_policy;
 mod build_command;
 mod build_options;
+mod cache_command;
 mod cloud_registries;
 mod conformance;
 mod documentation;

@@ -18,6 +18,7 @@ mod error;
 mod key;
 mod lock;
 mod mount;
+mod prune;
 mod snapshot;
 mod step;
 mod temporary;
@@ -32,6 +33,7 @@ pub use digests::{DigestMemory, Fingerprint, Remembered};
 pub use error::StoreError;
 pub use key::{KeyBuilder, StepKey};
 pub use mount::{CacheMount, Sharing};
+pub use prune::{Entry, Kind, Limits};
 pub use snapshot::{SnapshotError, SnapshotId};
 pub use step::{StepLayer, StepRecord};
 pub use temporary::TemporaryDirectory;
@@ -42,12 +44,17 @@ use temporary::Workshop;
 /// The format of the directory; another one gets another directory name, so that old and new programs do not meet.
 const LAYOUT: &str = "v1";
 
+/// The lock that says that the store is in use.
+const USE: &str = "locks/store";
+
 /// The builder's directory, open. Processes and threads may share one.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
     blobs: Blobs,
     workshop: Workshop,
+    /// Held by every process that uses the store; whoever removes things holds it alone.
+    _use: FileLock,
 }
 
 impl Store {
@@ -64,15 +71,25 @@ impl Store {
     /// # Errors
     /// When a directory cannot be made or written.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let root = directory.join(LAYOUT);
-        for part in ["snapshots", "steps", "digests", "mounts", "locks", "tmp"] {
-            make_directory(&root.join(part))?;
-        }
-        // An absolute path without links, for mount options and for processes with another working directory.
-        let root = root.canonicalize().map_err(|source| StoreError::io("open", &root, source))?;
+        let root = prepare(directory)?;
+        let held = FileLock::shared(&root.join(USE))?;
+        Self::with(root, held)
+    }
+
+    /// Opens the store when no other process uses it; others wait until it is dropped. `None` when one does.
+    ///
+    /// # Errors
+    /// When a directory cannot be made or written.
+    pub fn open_alone(directory: &Path) -> Result<Option<Self>, StoreError> {
+        let root = prepare(directory)?;
+        let held = FileLock::try_exclusive(&root.join(USE))?;
+        held.map(|held| Self::with(root, held)).transpose()
+    }
+
+    fn with(root: PathBuf, held: FileLock) -> Result<Self, StoreError> {
         let blobs = Blobs::open(&root).map_err(|source| StoreError::Blobs { source: Box::new(source) })?;
         let workshop = Workshop::open(&root)?;
-        Ok(Self { root, blobs, workshop })
+        Ok(Self { root, blobs, workshop, _use: held })
     }
 
     /// The directory that holds everything.
@@ -119,6 +136,16 @@ impl Store {
     fn lock(&self, kind: &str, name: &str) -> Result<FileLock, StoreError> {
         FileLock::exclusive(&self.lock_path(kind, name))
     }
+}
+
+/// The store's own directory, with all of its parts: an absolute path without links, for mount options and for processes
+/// with another working directory.
+fn prepare(directory: &Path) -> Result<PathBuf, StoreError> {
+    let root = directory.join(LAYOUT);
+    for part in ["snapshots", "steps", "digests", "mounts", "locks", "tmp"] {
+        make_directory(&root.join(part))?;
+    }
+    root.canonicalize().map_err(|source| StoreError::io("open", &root, source))
 }
 
 fn make_directory(path: &Path) -> Result<(), StoreError> {

@@ -77,6 +77,8 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,
             Err(source) => return Err(StoreError::io("create", &path, source)),
         };
+        // `prune` removes what was used longest ago first; a file system that refuses this only loses that.
+        let _ = std::fs::File::open(&directory).and_then(|file| file.set_modified(std::time::SystemTime::now()));
         Ok(CacheMount { path, created, _lock: lock })
     }
 }

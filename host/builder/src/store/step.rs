@@ -41,10 +41,10 @@ pub struct StepLayer {
 
 /// The form on disk: the key tells a record that was put under another's name.
 #[derive(Serialize, Deserialize)]
-struct Stored<R> {
+pub(super) struct Stored<R> {
     version: u32,
     key: String,
-    record: R,
+    pub(super) record: R,
 }
 
 const VERSION: u32 = 1;
@@ -60,7 +60,14 @@ impl Store {
             Err(error) => return damaged(events, key, &error.to_string()),
         };
         match decode(&bytes, key) {
-            Ok(record) => Some(record),
+            Ok(record) => {
+                // `prune` removes what was used longest ago first; a store that cannot be written only loses that.
+                let _ = std::fs::File::options()
+                    .write(true)
+                    .open(&path)
+                    .and_then(|file| file.set_modified(std::time::SystemTime::now()));
+                Some(record)
+            }
             Err(reason) => damaged(events, key, &reason),
         }
     }

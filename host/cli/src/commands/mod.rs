@@ -1,12 +1,13 @@
 //! One file a command: what was typed becomes what is asked of the library, and what it says becomes text and exit code.
 
 pub(crate) mod build;
+pub(crate) mod cache;
 pub(crate) mod plan;
 pub(crate) mod plugin;
 pub(crate) mod run;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,13 +34,14 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 
 /// Becomes root of a user namespace where that is needed, before any thread starts.
 fn prepare_machine(
-    common: &CommonArguments,
+    store: Option<&Path>,
+    isolation: &str,
     environment: &Environment,
     configuration: &Configuration,
 ) -> Result<Machine, Failure> {
-    let named = common.store.as_ref().or(configuration.store.as_ref());
-    let store = named.cloned().unwrap_or_else(|| cache_home(environment).join("windlass"));
-    let wanted = match common.isolation.as_str() {
+    let named = store.or(configuration.store.as_deref());
+    let store = named.map_or_else(|| cache_home(environment).join("windlass"), Path::to_path_buf);
+    let wanted = match isolation {
         "auto" => None,
         text => Some(text.parse::<Isolation>().map_err(|error| {
             let finding = Finding::deny("settings/isolation", error.to_string()).about("--isolation");
@@ -58,8 +60,8 @@ fn prepare_machine(
     Ok(Machine { store, isolation: probe.chosen, cancel })
 }
 
-fn configuration(common: &CommonArguments, environment: &Environment) -> Result<Configuration, Failure> {
-    configuration::load(common.config.as_deref(), environment).map_err(|finding| Failure::one(Code::Settings, finding))
+fn configuration(file: Option<&Path>, environment: &Environment) -> Result<Configuration, Failure> {
+    configuration::load(file, environment).map_err(|finding| Failure::one(Code::Settings, finding))
 }
 
 /// What every command needs: environment, configuration, plugins.
@@ -131,8 +133,10 @@ async fn stopped() -> &'static str {
 /// Carries out a request, with progress, and prints how it ended.
 fn carry_out(request: Request, common: &CommonArguments) -> ExitCode {
     let environment = Environment::of_this_process();
-    let prepared = configuration(common, &environment)
-        .and_then(|configuration| Ok((prepare_machine(common, &environment, &configuration)?, configuration)));
+    let prepared = configuration(common.config.as_deref(), &environment).and_then(|configuration| {
+        let machine = prepare_machine(common.store.as_deref(), &common.isolation, &environment, &configuration)?;
+        Ok((machine, configuration))
+    });
     let (machine, configuration) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return failed(&failure, common.progress),

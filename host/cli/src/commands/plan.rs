@@ -16,7 +16,7 @@ pub(crate) fn main(arguments: PlanArguments) -> ExitCode {
     let (progress, events) = Progress::start(common.progress);
     let work = async {
         let environment = Environment::of_this_process();
-        let configuration = configuration(common, &environment)?;
+        let configuration = configuration(common.config.as_deref(), &environment)?;
         let surroundings = surroundings(common, environment, configuration, events);
         windlass::plan(&request(&arguments.step), &surroundings).await
     };

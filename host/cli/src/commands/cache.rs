@@ -1,0 +1,136 @@
+//! `windlass cache`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use windlass::cache::{self, Entry, Kind, Limits};
+use windlass::environment::Environment;
+
+use super::{configuration, failed, output_text, prepare_machine};
+use crate::arguments::Format;
+use crate::progress::Mode;
+use crate::table::aligned;
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheArguments {
+    #[command(subcommand)]
+    command: CacheCommand,
+    /// The store's directory
+    #[arg(long, value_name = "DIR", env = "WINDLASS_STORE", global = true)]
+    store: Option<PathBuf>,
+    /// The configuration file, which may name the store; default $XDG_CONFIG_HOME/windlass/config.toml
+    #[arg(long, value_name = "FILE", env = "WINDLASS_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    /// The isolation that the builds have: auto, root, subordinate-ids or single-id
+    #[arg(long, default_value = "auto", env = "WINDLASS_ISOLATION", global = true)]
+    isolation: String,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table", global = true)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum CacheCommand {
+    /// Show what the store holds
+    Du,
+    /// Remove what was used longest ago
+    Prune(PruneArguments),
+}
+
+#[derive(Debug, Args)]
+struct PruneArguments {
+    /// Remove until at most this much is left, such as 20GB or 512MiB
+    #[arg(long, value_name = "SIZE", value_parser = size, required_unless_present = "older_than")]
+    max_size: Option<u64>,
+    /// Remove what has not been used for this long, such as 7d or 12h
+    #[arg(long, value_name = "DURATION", value_parser = cache::age)]
+    older_than: Option<Duration>,
+    /// Keep everything of this kind: steps, digests, snapshots, blobs or mounts (repeatable)
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    keep: Vec<Kind>,
+}
+
+pub(crate) fn main(arguments: &CacheArguments) -> ExitCode {
+    // Files of rootless builds belong to ids that only their user namespace may touch.
+    let environment = Environment::of_this_process();
+    let machine = configuration(arguments.config.as_deref(), &environment)
+        .and_then(|found| prepare_machine(arguments.store.as_deref(), &arguments.isolation, &environment, &found));
+    let result = machine.and_then(|machine| match &arguments.command {
+        CacheCommand::Du => cache::entries(&machine.store),
+        CacheCommand::Prune(prune) => cache::prune(&machine.store, &limits(prune)),
+    });
+    match result {
+        Ok(entries) => {
+            output_text(&shown(&entries, arguments.format));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => failed(&failure, Mode::Plain),
+    }
+}
+
+fn limits(arguments: &PruneArguments) -> Limits {
+    Limits { older_than: arguments.older_than, max_size: arguments.max_size, keep: arguments.keep.clone() }
+}
+
+/// One line a kind, then the sum.
+fn shown(entries: &[Entry], format: Format) -> String {
+    let sums = Kind::ALL.map(|kind| {
+        let of_kind = entries.iter().filter(move |entry| entry.kind == kind);
+        (kind.name(), of_kind.clone().count(), of_kind.map(|entry| entry.size).sum::<u64>())
+    });
+    let total: u64 = sums.iter().map(|(_, _, size)| size).sum();
+    if format == Format::Json {
+        let kinds: Vec<Value> =
+            sums.iter().map(|(kind, count, size)| json!({"kind": kind, "count": count, "bytes": size})).collect();
+        return format!("{:#}\n", json!({"kinds": kinds, "bytes": total}));
+    }
+    let row = |cells: [String; 3]| cells.to_vec();
+    let mut rows = vec![row(["KIND", "COUNT", "SIZE"].map(str::to_owned))];
+    rows.extend(sums.iter().map(|(kind, count, size)| row([(*kind).to_owned(), count.to_string(), megabytes(*size)])));
+    rows.push(row(["total".to_owned(), entries.len().to_string(), megabytes(total)]));
+    aligned(&rows)
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let known = Kind::ALL.into_iter().find(|kind| kind.name() == text);
+    known.ok_or_else(|| format!("expected one of {}", Kind::ALL.map(Kind::name).join(", ")))
+}
+
+/// Reads a number of bytes with a decimal (`kB`, `MB`, `GB`) or binary (`KiB`, `MiB`, `GiB`) unit.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        other => return Err(format!("unknown unit `{other}`; expected kB, MB, GB, KiB, MiB or GiB")),
+    };
+    let count: u64 = text[..digits].parse().map_err(|_| "expected a whole number such as in `20GB`".to_owned())?;
+    count.checked_mul(unit).ok_or_else(|| "the size is too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units() {
+        assert_eq!(size("20GB"), Ok(20_000_000_000));
+        assert_eq!(size("2 MiB"), Ok(2 << 20));
+        assert_eq!(size("7"), Ok(7));
+        assert!(size("GB").unwrap_err().contains("number"));
+        assert!(size("1x").unwrap_err().contains("`x`"));
+        assert!(size("99999999999GB").unwrap_err().contains("large"));
+    }
+}
