@@ -74,6 +74,27 @@ fn touching_a_file_changes_nothing_and_no_cache_changes_all() {
 }
 
 #[test]
+fn a_layer_that_was_cut_short_in_the_store_is_made_again() {
+    let place = Place::new();
+    let (_, before) = place.build(&[]);
+    let blobs = std::fs::read_dir(place.workspace.root().join("cache/windlass/v1/blobs/sha256")).unwrap();
+    for blob in blobs.map(|blob| blob.unwrap().path()) {
+        let size = blob.metadata().unwrap().len();
+        std::fs::File::options().write(true).open(&blob).unwrap().set_len(size / 2).unwrap();
+    }
+    // A registry that has none of the layers makes the push read them.
+    let other = DockerRegistry::open();
+    let name = format!("{}/app:1", other.host());
+    place.workspace.windlass(["build", ".", "--push", "-t", &name]).run().succeeds();
+    let after = Image::read(&format!("docker://{name}"), None);
+    assert_eq!(
+        (after.text("a"), after.text("b"), after.text("first")),
+        (before.text("a"), before.text("b"), before.text("first"))
+    );
+    assert_ne!(after.text("second"), before.text("second"), "the step ran again");
+}
+
+#[test]
 fn a_base_that_moved_is_noticed() {
     let place = Place::new();
     let (_, before) = place.build(&[]);

@@ -87,7 +87,7 @@ impl Session {
 
     /// Brings a blob of a base image into the store.
     pub(crate) async fn fetch(&self, origin: &Repository, blob: &Descriptor) -> Result<(), Arc<BuildError>> {
-        if self.blobs.contains(&blob.digest) {
+        if self.blobs.size(&blob.digest) == Some(blob.size) {
             return Ok(());
         }
         let task = self.events.start(Stage::Pull, format!("pull {} {}", origin.path(), short(blob.digest.hex())));
@@ -158,10 +158,10 @@ impl Session {
             .finish()
     }
 
-    /// The record of a step, when the cache may be used and still has the layer.
+    /// The record of a step, when the cache may be used and still has the whole layer.
     pub(crate) fn cached(&self, key: &StepKey) -> Option<StepRecord> {
         let record = self.store.step(&self.blob_key(key), &self.events)?;
-        let here = record.layer.as_ref().is_none_or(|layer| self.blobs.contains(&layer.digest));
+        let here = record.layer.as_ref().is_none_or(|layer| self.blobs.size(&layer.digest) == Some(layer.size));
         here.then_some(record)
     }
 
