@@ -131,15 +131,24 @@ fn options(workspace: &Workspace, command: &[&str]) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("--")).collect()
 }
 
+/// The commands that a help lists.
+fn commands(help: &str) -> Vec<String> {
+    let listed = help.split_once("Commands:").map(|(_, listed)| listed).unwrap_or_default();
+    let lines = listed.lines().skip(1).take_while(|line| !line.trim().is_empty());
+    lines.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
 #[test]
 fn every_option_is_documented_and_every_documented_option_exists() {
     let workspace = Workspace::new();
     let help = workspace.windlass(["--help"]).run().succeeds().stdout;
-    let (_, listed) = help.split_once("Commands:").expect("help lists commands");
-    let listed = listed.lines().skip(1).take_while(|line| !line.trim().is_empty());
-    let commands: Vec<String> = listed.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect();
-    let known: BTreeSet<String> = commands.iter().flat_map(|command| options(&workspace, &[command])).collect();
-    assert!(known.contains("--push") && known.contains("--registry-map"), "{known:?}");
+    let mut known = BTreeSet::new();
+    for command in &commands(&help) {
+        known.extend(options(&workspace, &[command]));
+        let help = workspace.windlass([command.as_str(), "--help"]).run().succeeds().stdout;
+        known.extend(commands(&help).iter().flat_map(|further| options(&workspace, &[command, further])));
+    }
+    assert!(["--push", "--registry-map", "--older-than"].iter().all(|option| known.contains(*option)), "{known:?}");
     let pages = pages();
     let cli = pages.iter().find(|page| page.name == "docs/cli.md").expect("there is a page of the command line");
     let documented: BTreeSet<String> = cli.spans().into_iter().flat_map(|(_, span)| named(&span)).collect();
