@@ -193,6 +193,12 @@ pub(crate) struct BuildArguments {
     /// Ask for base images even when they are here; always so for tags
     #[arg(long)]
     pub(crate) pull: bool,
+    /// Attach SLSA provenance: true or mode=min, mode=max, false
+    #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) provenance: Option<String>,
+    /// Attach an SPDX document of the packages in the image: true or false
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) sbom: Option<bool>,
     /// Print nothing but the digest, warnings and errors
     #[arg(short, long)]
     pub(crate) quiet: bool,

@@ -8,6 +8,7 @@ use windlass_core::{Digest, EventSink, ExitCode, Finding, chain};
 use windlass_layer::{Compression, Limits, recompress};
 use windlass_registry::image::{Compression as Form, Descriptor, Document, Format, ImageDocument, Manifest};
 
+use crate::attestation::{self, Facts};
 use crate::failure::Failure;
 use crate::images::{Image, Member};
 use crate::step::Encoding;
@@ -18,9 +19,21 @@ pub(crate) struct Encoder<'a> {
     pub(crate) events: &'a EventSink,
     /// How the layers that the build made are compressed.
     pub(crate) built: Compression,
+    /// What attestations tell, where some are asked for.
+    pub(crate) facts: Option<&'a Facts<'a>>,
 }
 
 impl Encoder<'_> {
+    /// `image` in the form that `encoding` asks for, with its attestations.
+    pub(crate) async fn attested(&self, image: &Image, encoding: Encoding) -> Result<Image, Failure> {
+        let image = self.encoded(image, encoding).await?;
+        let Some(facts) = self.facts else { return Ok(image) };
+        let attached = attestation::attached(&image, facts, self.store).await;
+        attached.map_err(|error| {
+            Failure::one(ExitCode::Output, Finding::deny("output/attestation", format!("cannot attest the image: {error}")))
+        })
+    }
+
     /// `image` in the form that `encoding` asks for.
     ///
     /// Layers of base images keep their compression unless it is forced. What was compressed once is remembered.
@@ -36,7 +49,8 @@ impl Encoder<'_> {
             members.push(self.member(image, member, encoding).await?);
         }
         let (annotations, source, origins) = (image.annotations.clone(), Arc::clone(&image.source), image.origins.clone());
-        Image::of(members, format(encoding), annotations, source, origins).map_err(|error| internal(&error))
+        let encoded = Image::of(members, format(encoding), annotations, source, origins).map_err(|error| internal(&error))?;
+        Ok(Image { bases: image.bases.clone(), ..encoded })
     }
 
     async fn member(&self, image: &Image, member: &Member, encoding: Encoding) -> Result<Member, Failure> {

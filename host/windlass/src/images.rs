@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_builder::execute::{BuiltImage, CheckedBlobs};
-use windlass_core::{Digest, Platform, Repository};
+use windlass_core::{Digest, Platform, Reference, Repository};
 use windlass_registry::image::{Format, ImageConfig, IndexMember, Manifest, Tree, TreeError};
 use windlass_registry::{BlobSource, Blobs, LazyBlobs, Registry};
 
@@ -18,6 +18,8 @@ pub(crate) struct Image {
     /// The image of each platform; one alone is the tree's root.
     pub(crate) members: Vec<Member>,
     pub(crate) annotations: IndexAnnotations,
+    /// Base images that it was built from, with the digests that their names had.
+    pub(crate) bases: Vec<(Reference, Digest)>,
     /// Where its blobs are.
     pub(crate) source: Arc<dyn BlobSource>,
     /// Repositories that its blobs are known to be in, for mounting.
@@ -51,6 +53,12 @@ impl Image {
         registry: Registry,
     ) -> Result<Self, TreeError> {
         let origins: BTreeMap<Digest, Repository> = images.iter().flat_map(|image| image.origins.clone()).collect();
+        let mut bases: Vec<(Reference, Digest)> = Vec::new();
+        for base in images.iter().flat_map(|image| &image.bases) {
+            if !bases.contains(base) {
+                bases.push(base.clone());
+            }
+        }
         let unchecked = images.iter().flat_map(|image| image.unchecked.clone()).collect();
         let source = LazyBlobs { blobs, registry, origins: origins.clone() };
         let source = Arc::new(CheckedBlobs { source, unchecked });
@@ -61,7 +69,8 @@ impl Image {
         };
         let annotations =
             IndexAnnotations { own: of_index(AnnotationPlace::Index), descriptor: of_index(AnnotationPlace::IndexDescriptor) };
-        Self::of(members, Format::Oci, annotations, source, origins)
+        let image = Self::of(members, Format::Oci, annotations, source, origins)?;
+        Ok(Self { bases, ..image })
     }
 
     /// An image of these members, whose manifests are in the family `format`.
@@ -79,7 +88,15 @@ impl Image {
                 Tree::index(format, listed, annotations.own.clone())?.annotated(annotations.descriptor.clone())
             }
         };
-        Ok(Self { tree, members, annotations, source, origins })
+        Ok(Self { tree, members, annotations, bases: Vec::new(), source, origins })
+    }
+
+    /// The image behind an index that lists `attestations` besides.
+    pub(crate) fn with_attestations(&self, attestations: Vec<IndexMember>) -> Result<Self, TreeError> {
+        let format = self.tree.root().format();
+        let listed = self.members.iter().map(Member::listed).chain(attestations).collect();
+        let tree = Tree::index(format, listed, self.annotations.own.clone())?.annotated(self.annotations.descriptor.clone());
+        Ok(Self { tree, ..self.clone() })
     }
 
     pub(crate) fn report(&self) -> ImageReport {

@@ -7,6 +7,7 @@
 //! A program that embeds this calls [`init`] first thing in `main`, before it starts a thread.
 
 mod agents;
+mod attestation;
 mod bases;
 mod built_in;
 pub mod cache;

@@ -51,6 +51,7 @@ pub(crate) async fn map(
     facts: &Facts,
 ) -> Result<Outside, Failure> {
     let build = &step.build;
+    check_attestations(build)?;
     let mut request = BuildRequest {
         target: build.target.clone(),
         platforms: build.platforms.clone(),
@@ -83,6 +84,16 @@ pub(crate) async fn map(
     }
     mapped.findings.iter().for_each(|finding| context.events.notice(finding.clone()));
     Ok(Outside { mapper, invocation: mapped.invocation })
+}
+
+/// Provenance without the digests of base images would look as if there were none.
+fn check_attestations(build: &BuildSettings) -> Result<(), Failure> {
+    if build.provenance.is_none() {
+        return Ok(());
+    }
+    let message = "an outside engine does not tell which base images it has used, and provenance must name them";
+    let finding = Finding::deny("settings/provenance", message).about("provenance");
+    Err(Failure::one(ExitCode::Settings, finding.help("build with the embedded engine, or ask for no provenance")))
 }
 
 /// Engines annotate the manifest; an annotation of anything else is none that they could be asked for.
@@ -159,7 +170,7 @@ pub(crate) async fn build(
     let member = Member { platform: config.platform(), manifest, config, config_digest, annotations: Default::default() };
     let source = Arc::new(blobs.clone());
     let (annotations, origins) = Default::default();
-    Ok(Image { tree: image.tree, members: vec![member], annotations, source, origins })
+    Ok(Image { tree: image.tree, members: vec![member], annotations, bases: Vec::new(), source, origins })
 }
 
 /// A docker `config.json` with what the base images are read with, and nothing else (containers-auth.json(5)).

@@ -56,7 +56,12 @@ impl Target {
 /// Writes the image, or its files, in every way that is asked for.
 pub(crate) async fn export(image: &Image, exports: &[Export], names: &[Reference], encoder: &Encoder<'_>) -> Result<(), Failure> {
     for export in exports {
-        let image = encoder.encoded(image, export.encoding).await?;
+        let image = match export.kind {
+            ExportKind::OciLayout | ExportKind::OciArchive => encoder.attested(image, export.encoding).await?,
+            ExportKind::DockerArchive | ExportKind::Directory | ExportKind::Tar => {
+                encoder.encoded(image, export.encoding).await?
+            }
+        };
         let written = write(&image, export, names, encoder);
         exported(export, written, encoder.events).await?;
     }

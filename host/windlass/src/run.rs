@@ -17,6 +17,7 @@ use windlass_runtime::registry_adapter::{self, Authorization};
 use windlass_runtime::{Context, Plugin, policy};
 use windlass_sandbox::{Cancel, Isolation};
 
+use crate::attestation::Facts;
 use crate::connection;
 use crate::credentials::{Authorizer, Credentials};
 use crate::encoding::Encoder;
@@ -97,6 +98,7 @@ impl Run<'_> {
             Failure::one(ExitCode::Build, finding)
         })?;
         let store = Arc::new(store);
+        let started = jiff::Timestamp::now();
         let image = self.build(&registry, &credentials, &store, report).await?;
         report.image = Some(image.report());
         self.check_image(&image, &store, report).await?;
@@ -105,15 +107,25 @@ impl Run<'_> {
             .collect();
         let names: Vec<Reference> = targets.iter().flat_map(Target::references).collect();
         let built = if self.planned.outside.is_some() { Compression::default() } else { self.compression() };
-        let encoder = Encoder { store: &store, events: &self.surroundings.events, built };
+        let facts = Facts {
+            build: &step.build,
+            dockerfile: self.dockerfile(),
+            bases: &image.bases,
+            names: &names,
+            started,
+            finished: jiff::Timestamp::now(),
+        };
+        let facts = step.build.is_attested().then_some(&facts);
+        let encoder = Encoder { store: &store, events: &self.surroundings.events, built, facts };
         publish::export(&image, &step.outputs.exports, &names, &encoder).await?;
-        let image = encoder.encoded(&image, step.outputs.told(step.push)).await?;
+        let told = encoder.attested(&image, step.outputs.told(step.push)).await?;
+        let image = &told;
         report.image = Some(image.report());
         if step.push && !targets.is_empty() {
             for destination in &self.planned.destinations {
                 report.prepared.extend(self.prepare(destination).await?);
             }
-            report.pushed = publish::push(&image, &targets, &registry, &self.surroundings.events).await?;
+            report.pushed = publish::push(image, &targets, &registry, &self.surroundings.events).await?;
             for destination in &self.planned.destinations {
                 report.links.extend(self.links(destination, &image.report()).await);
             }
@@ -254,6 +266,14 @@ impl Run<'_> {
             .collect();
         Image::built(built, &step.build.annotations, store.blobs().clone(), registry.clone())
             .map_err(|error| Failure::one(ExitCode::Internal, Finding::deny("internal", chain(&error))))
+    }
+
+    /// The Dockerfile's path below the context, or its name where it lies elsewhere.
+    fn dockerfile(&self) -> String {
+        let path = &self.planned.recipe.path;
+        let below = path.strip_prefix(&self.planned.step.build.context).ok();
+        let name = below.or_else(|| path.file_name().map(std::path::Path::new)).unwrap_or(path);
+        name.to_string_lossy().into_owned()
     }
 
     /// How the embedded engine compresses layers.

@@ -1,6 +1,7 @@
 //! End to end: one module a user story, all with the real binary and real servers.
 #![expect(clippy::unwrap_used, reason = "a test ends by a panic")]
 
+mod attestations;
 mod bad_dockerfile;
 mod bad_plugin;
 mod bad_registry;

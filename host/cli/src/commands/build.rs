@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use windlass::sandbox::Ulimit;
 use windlass::step::{
     ArgumentValue, BuildArgument, BuildSettings, Output, Outputs, Place, Step, parse_annotation, parse_host, parse_output,
-    parse_secret, parse_ssh, size,
+    parse_provenance, parse_secret, parse_ssh, size,
 };
 use windlass::{Failure, Input, Request};
 use windlass_core::{ExitCode as Code, Finding, Platform, Reference};
@@ -70,6 +70,8 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
                         if name.is_empty() { Err(format!("`{text}` is not NAME=PATH")) } else { Ok((name, place)) }
                     })
                 }),
+                provenance: reader.all("--provenance", arguments.provenance.as_slice(), parse_provenance).pop().flatten(),
+                sbom: arguments.sbom.unwrap_or_default(),
                 source_date_epoch: reader.epoch(),
                 ..BuildSettings::default()
             },

@@ -17,7 +17,7 @@ pub use annotation::{Annotation, AnnotationPlace, parse_annotation};
 pub use declared::specs;
 pub use export::{Encoding, Export, ExportKind, Output, Place, parse_output};
 pub(crate) use read::read;
-pub use read::{parse_host, parse_secret, parse_ssh, size};
+pub use read::{parse_host, parse_provenance, parse_secret, parse_ssh, size};
 
 /// A step. Paths are as given, relative to the working directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,6 +85,10 @@ pub struct BuildSettings {
     pub ssh_key: Option<Secret>,
     /// Further contexts by name.
     pub contexts: Vec<(String, String)>,
+    /// Whether and in how much detail the image says where it comes from.
+    pub provenance: Option<Provenance>,
+    /// Whether the image says what it is made of.
+    pub sbom: bool,
     /// The time that a reproducible build sets everywhere, in seconds since 1970.
     pub source_date_epoch: Option<i64>,
 }
@@ -100,6 +104,23 @@ impl BuildSettings {
             }
         }
         if platforms.is_empty() { vec![Platform::host()] } else { platforms }
+    }
+}
+
+/// How much provenance tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provenance {
+    /// Base images, the Dockerfile and the target.
+    Min,
+    /// Build arguments and labels too; never the values of secret ones.
+    Max,
+}
+
+impl BuildSettings {
+    /// Whether attestations are attached to the image.
+    #[must_use]
+    pub fn is_attested(&self) -> bool {
+        self.sbom || self.provenance.is_some()
     }
 }
 

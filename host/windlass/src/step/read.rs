@@ -11,7 +11,7 @@ use super::export::compression;
 use super::fields;
 use super::{
     Annotation, ArgumentValue, BuildArgument, BuildSecret, BuildSettings, Encoding, Export, ExportKind, Outputs, Place,
-    RegistrySettings, SecretSource, SshSource, Step,
+    Provenance, RegistrySettings, SecretSource, SshSource, Step,
 };
 use crate::duration;
 use crate::environment::Environment;
@@ -113,6 +113,8 @@ impl Reader<'_> {
             ssh: self.ssh(),
             ssh_key: settings.secret("ssh-key").filter(|key| !key.is_empty()).cloned(),
             contexts: Vec::new(),
+            provenance: self.parsed("provenance", parse_provenance).flatten(),
+            sbom: settings.flag("sbom"),
             source_date_epoch: self.epoch(),
         }
     }
@@ -361,6 +363,19 @@ pub fn parse_secret(text: &str) -> Result<BuildSecret, String> {
         (None, None, None) => SecretSource::Either(id.clone()),
     };
     Ok(BuildSecret { id, source })
+}
+
+/// `true`, `false`, `mode=min` or `mode=max`.
+///
+/// # Errors
+/// When it is something else.
+pub fn parse_provenance(text: &str) -> Result<Option<Provenance>, String> {
+    match text {
+        "" | "true" | "1" | "mode=min" | "min" => Ok(Some(Provenance::Min)),
+        "mode=max" | "max" => Ok(Some(Provenance::Max)),
+        "false" | "0" => Ok(None),
+        other => Err(format!("`{other}` is not how provenance is asked for: write true, false, mode=min or mode=max")),
+    }
 }
 
 /// `ID[=SOCKET|KEYFILE[,KEYFILE…]]`
