@@ -122,6 +122,17 @@ pub(crate) enum Format {
     Json,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For people, with the lines that are meant
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// For code review: the Static Analysis Results Interchange Format 2.1.0
+    Sarif,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct BuildArguments {
     /// The directory with the files that the Dockerfile may copy
@@ -202,6 +213,12 @@ pub(crate) struct BuildArguments {
     /// Print nothing but the digest, warnings and errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Build nothing: tell what is likely a mistake in the Dockerfile
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// How the findings of --check are printed
+    #[arg(long, value_enum, requires = "check", value_name = "FORMAT")]
+    pub(crate) format: Option<CheckFormat>,
     /// Write the image's digest to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) digest_file: Option<PathBuf>,

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod errors;
 mod progress;
+mod sarif;
 mod table;
 
 use std::process::ExitCode;

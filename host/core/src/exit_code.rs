@@ -21,13 +21,15 @@ pub enum ExitCode {
     Push,
     /// The image was made, but an output file could not be written.
     Output,
+    /// A check found something.
+    Findings,
     /// The run was cancelled by a signal or a timeout.
     Cancelled,
 }
 
 impl ExitCode {
     /// Every code, for documentation and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Success,
         Self::Internal,
         Self::Settings,
@@ -37,6 +39,7 @@ impl ExitCode {
         Self::Build,
         Self::Push,
         Self::Output,
+        Self::Findings,
         Self::Cancelled,
     ];
 
@@ -53,6 +56,7 @@ impl ExitCode {
             Self::Build => 6,
             Self::Push => 7,
             Self::Output => 8,
+            Self::Findings => 9,
             Self::Cancelled => 130,
         }
     }
@@ -70,6 +74,7 @@ impl ExitCode {
             Self::Build => "build",
             Self::Push => "push",
             Self::Output => "output",
+            Self::Findings => "findings",
             Self::Cancelled => "cancelled",
         }
     }

@@ -27,20 +27,24 @@ pub(crate) struct Facts {
 /// # Errors
 /// Everything that is wrong with it whatever is built.
 pub(crate) fn read(build: &BuildSettings, recipe: &Recipe) -> Result<Facts, Vec<Finding>> {
+    let graph = graph::build(&recipe.dockerfile, &graph_request(build))?;
+    let contexts: BTreeMap<&str, &str> = build.contexts.iter().map(|(name, place)| (name.as_str(), place.as_str())).collect();
+    Ok(facts(&graph, &contexts))
+}
+
+/// What is asked of the Dockerfile; of several platforms, for the first.
+pub(crate) fn graph_request(build: &BuildSettings) -> graph::Request {
     let value = |value: &ArgumentValue| match value {
         ArgumentValue::Open(text) => text.clone(),
         ArgumentValue::Secret(secret) => secret.expose().to_owned(),
     };
-    let request = graph::Request {
+    graph::Request {
         target: build.target.clone(),
         build_arguments: build.arguments.iter().map(|argument| (argument.name.clone(), value(&argument.value))).collect(),
         contexts: build.contexts.iter().map(|(name, _)| name.clone()).collect(),
         build_platform: Platform::host(),
         target_platform: build.platforms.first().cloned().unwrap_or_else(Platform::host),
-    };
-    let graph = graph::build(&recipe.dockerfile, &request)?;
-    let contexts: BTreeMap<&str, &str> = build.contexts.iter().map(|(name, place)| (name.as_str(), place.as_str())).collect();
-    Ok(facts(&graph, &contexts))
+    }
 }
 
 fn facts(graph: &BuildGraph, contexts: &BTreeMap<&str, &str>) -> Facts {

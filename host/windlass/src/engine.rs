@@ -30,8 +30,15 @@ pub(crate) struct Recipe {
     pub(crate) dockerfile: Arc<Dockerfile>,
 }
 
-/// Finds and parses the Dockerfile: as given, else below the context, else `Dockerfile` in the context.
+/// Finds and parses the Dockerfile.
 pub(crate) fn recipe(build: &BuildSettings) -> Result<Recipe, Vec<Finding>> {
+    let (path, bytes) = source(build)?;
+    let dockerfile = parse(&bytes, &path.display().to_string())?;
+    Ok(Recipe { path, dockerfile: Arc::new(dockerfile) })
+}
+
+/// Finds and reads the Dockerfile: as given, else below the context, else `Dockerfile` in the context.
+pub(crate) fn source(build: &BuildSettings) -> Result<(PathBuf, Vec<u8>), Vec<Finding>> {
     if !build.context.is_dir() {
         let message = format!("the context {} is not a directory", build.context.display());
         return Err(vec![
@@ -49,8 +56,7 @@ pub(crate) fn recipe(build: &BuildSettings) -> Result<Recipe, Vec<Finding>> {
         }
     };
     let bytes = read(&path, &build.context).map_err(|finding| vec![finding])?;
-    let dockerfile = parse(&bytes, &path.display().to_string())?;
-    Ok(Recipe { path, dockerfile: Arc::new(dockerfile) })
+    Ok((path, bytes))
 }
 
 /// What lies in the context was written by whoever wrote the context: there, only a file of the context is read. Elsewhere

@@ -4,6 +4,8 @@
 //!    [`windlass_core::Plan`] is complete, printable and free of secrets. Nothing outside has changed.
 //! 2. [`run`] carries it out and gives a [`Report`].
 //!
+//! [`check::check`] tells what is likely a mistake in a Dockerfile, without building it.
+//!
 //! A program that embeds this calls [`init`] first thing in `main`, before it starts a thread.
 
 mod agents;
@@ -11,6 +13,7 @@ mod attestation;
 mod bases;
 mod built_in;
 pub mod cache;
+pub mod check;
 pub mod configuration;
 mod connection;
 mod credentials;

@@ -10,6 +10,7 @@ mod base_image_policy;
 mod build_command;
 mod build_options;
 mod cache_command;
+mod check;
 mod cloud_registries;
 mod conformance;
 mod documentation;

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
+use windlass_dockerfile::ignore::IgnoreRules;
 
 pub use error::ContextError;
 pub(crate) use hash::digests;
@@ -60,6 +61,12 @@ impl Context {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the context leaves out, where it has an ignore file.
+    #[must_use]
+    pub fn ignore_rules(&self) -> Option<&IgnoreRules> {
+        self.rules.0.as_ref()
     }
 
     /// The directory itself.

@@ -21,6 +21,9 @@ pub(crate) fn main(mut arguments: BuildArguments) -> ExitCode {
     }
     let mode = arguments.common.progress;
     match request(&arguments) {
+        Ok(Request { input: Input::CommandLine { step, .. }, .. }) if arguments.check => {
+            super::check::main(&step.build, arguments.format.unwrap_or_default())
+        }
         Ok(request) => carry_out(request, &arguments.common),
         Err(findings) => failed(&Failure::new(Code::Settings, findings), mode),
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod check;
 pub(crate) mod plan;
 pub(crate) mod plugin;
 pub(crate) mod run;
