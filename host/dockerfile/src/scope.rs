@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::expand::{self, ExpandError, Lookup};
-use crate::instruction::ArgInstruction;
-use crate::parse::Escape;
+use crate::expand::{ExpandError, Growth, Lookup};
+use crate::instruction::{ArgInstruction, Instruction};
+use crate::parse::{Escape, Statement};
 
 /// The search path of an image that names none; it is added to its configuration.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -39,6 +39,8 @@ pub struct Scope {
     declared_at: BTreeMap<String, usize>,
     /// How many variables have been set.
     clock: u64,
+    /// How many bytes longer the stage's words have become.
+    grown: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,20 +75,45 @@ impl Scope {
         self.variables.insert(name.to_owned(), Variable { value: value.to_owned(), set_at: self.clock });
     }
 
+    /// How much the stage's words have grown so far, to go on from.
+    pub(crate) fn growth(&self) -> Growth {
+        Growth::from(self.grown)
+    }
+
+    /// Takes over what `growth` has counted.
+    pub(crate) fn grew(&mut self, growth: &Growth) {
+        self.grown = growth.total();
+    }
+
+    /// The instruction of a statement with the variables filled in: see [`Instruction::expand`].
+    ///
+    /// # Errors
+    /// As there, and when the words of the stage become too long together: see [`crate::expand::MAXIMUM_TOTAL_GROWTH`].
+    pub fn expand(&mut self, statement: &Statement) -> Result<Instruction, ExpandError> {
+        let growth = self.growth();
+        let expanded = statement.instruction.expand_within(self, statement.escape, &growth);
+        self.grew(&growth);
+        expanded
+    }
+
     /// Declares the arguments of an `ARG`, one after the other, and returns them with their values.
     ///
     /// An argument's value is the one given for the build, else its default, else the global one of its name. A default
     /// is not expanded where a value is given. One without a value sets no variable.
     ///
     /// # Errors
-    /// When a default is malformed.
+    /// When a default is malformed, or the words of the stage become too long together.
     pub fn declare(&mut self, arg: &ArgInstruction, escape: Escape) -> Result<Vec<Declared>, ExpandError> {
+        let growth = self.growth();
         let mut declared = Vec::new();
         for argument in &arg.arguments {
             let name = argument.name.as_str();
             let value = match (self.build.given.get(name), &argument.default) {
-                (Some(given), _) => Some(given.clone()),
-                (None, Some(default)) => Some(expand::word(default, self, escape)?),
+                (Some(given), _) => {
+                    growth.add(given.len(), name)?;
+                    Some(given.clone())
+                }
+                (None, Some(default)) => Some(growth.word(default, self, escape)?),
                 (None, None) => self.build.globals.get(name).cloned(),
             };
             if let Some(value) = value.as_deref().filter(|_| !NOT_VARIABLES.contains(&name)) {
@@ -100,6 +127,7 @@ impl Scope {
                 }
             }
             declared.push((name.to_owned(), value));
+            self.grew(&growth);
         }
         Ok(declared)
     }

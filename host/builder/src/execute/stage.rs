@@ -76,7 +76,7 @@ impl<'a> Walk<'a> {
             self.note(history::arg(&self.without_secrets(declared)), None);
             return Ok(());
         }
-        let instruction = statement.expand(&self.state.scope).map_err(|error| wrong(&error))?;
+        let instruction = self.state.scope.expand(statement).map_err(|error| wrong(&error))?;
         match &instruction {
             Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_) => {
                 self.position += 1;

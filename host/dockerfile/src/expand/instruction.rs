@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Empty, ExpandError, Lookup, document, word, words};
+use super::{Empty, ExpandError, Growth, Lookup, words};
 use crate::instruction::transfer::file_mode;
 use crate::instruction::{
     AddInstruction, ArgInstruction, Argument, CopyInstruction, EnvInstruction, ExposeInstruction, FromInstruction, Instruction,
@@ -23,13 +23,18 @@ impl Instruction {
     /// # Errors
     /// When a word is malformed or what comes out makes no sense.
     pub fn expand(&self, env: &dyn Lookup, escape: Escape) -> Result<Self, ExpandError> {
-        let word = |text: &String| word(text, env, escape);
+        self.expand_within(env, escape, &Growth::default())
+    }
+
+    /// The same, as a part of a stage that has grown by so much already.
+    pub(crate) fn expand_within(&self, env: &dyn Lookup, escape: Escape, growth: &Growth) -> Result<Self, ExpandError> {
+        let word = |text: &String| growth.word(text, env, escape);
         Ok(match self {
             Self::Env(env_instruction) => Self::Env(EnvInstruction { pairs: pairs(&env_instruction.pairs, word)? }),
             Self::Label(label) => Self::Label(LabelInstruction { pairs: pairs(&label.pairs, word)? }),
-            Self::Arg(arg) => Self::Arg(arg_defaults(arg, env, escape)?),
-            Self::Copy(copy) => Self::Copy(copy_fields(copy, env, word)?),
-            Self::Add(add) => Self::Add(add_fields(add, env, word)?),
+            Self::Arg(arg) => Self::Arg(arg_defaults(arg, env, escape, growth)?),
+            Self::Copy(copy) => Self::Copy(copy_fields(copy, |text| growth.document(text, env), word)?),
+            Self::Add(add) => Self::Add(add_fields(add, |text| growth.document(text, env), word)?),
             Self::Run(run) => Self::Run(mounts(run, word)?),
             Self::From(from) => Self::From(FromInstruction {
                 base: word(&from.base)?,
@@ -39,7 +44,7 @@ impl Instruction {
             Self::Workdir(path) => Self::Workdir(word(path)?),
             Self::User(user) => Self::User(word(user)?),
             Self::Volume(paths) => Self::Volume(volumes(paths, word)?),
-            Self::Expose(expose) => Self::Expose(ports(expose, env, escape)?),
+            Self::Expose(expose) => Self::Expose(ports(expose, env, escape, growth)?),
             Self::StopSignal(text) => {
                 let text = word(text)?;
                 signal::check(&text).map_err(ExpandError::Signal)?;
@@ -71,6 +76,7 @@ impl Instruction {
 }
 
 type Word<'a> = &'a dyn Fn(&String) -> Result<String, ExpandError>;
+type Document<'a> = &'a dyn Fn(&str) -> Result<String, ExpandError>;
 
 fn pairs(pairs: &[Pair], word: impl Fn(&String) -> Result<String, ExpandError>) -> Result<Vec<Pair>, ExpandError> {
     let expand = |pair: &Pair| {
@@ -99,11 +105,16 @@ impl Lookup for Overlay<'_> {
     }
 }
 
-fn arg_defaults(arg: &ArgInstruction, env: &dyn Lookup, escape: Escape) -> Result<ArgInstruction, ExpandError> {
+fn arg_defaults(
+    arg: &ArgInstruction,
+    env: &dyn Lookup,
+    escape: Escape,
+    growth: &Growth,
+) -> Result<ArgInstruction, ExpandError> {
     let mut overlay = Overlay { declared: BTreeMap::new(), below: env };
     let mut arguments = Vec::new();
     for argument in &arg.arguments {
-        let default = argument.default.as_ref().map(|default| word(default, &overlay, escape)).transpose()?;
+        let default = argument.default.as_ref().map(|default| growth.word(default, &overlay, escape)).transpose()?;
         if let Some(value) = &default {
             overlay.declared.insert(argument.name.clone(), value.clone());
         }
@@ -112,10 +123,10 @@ fn arg_defaults(arg: &ArgInstruction, env: &dyn Lookup, escape: Escape) -> Resul
     Ok(ArgInstruction { arguments })
 }
 
-fn sources(sources: &Sources, env: &dyn Lookup, word: Word<'_>) -> Result<Sources, ExpandError> {
+fn sources(sources: &Sources, document: Document<'_>, word: Word<'_>) -> Result<Sources, ExpandError> {
     let mut files = sources.files.clone();
     for file in files.iter_mut().filter(|file| file.expands) {
-        file.content = document(&file.content, env)?;
+        file.content = document(&file.content)?;
     }
     Ok(Sources {
         paths: sources.paths.iter().map(word).collect::<Result<_, _>>()?,
@@ -137,11 +148,11 @@ fn mode(value: Option<&String>, word: Word<'_>) -> Result<Option<String>, Expand
 
 fn copy_fields(
     copy: &CopyInstruction,
-    env: &dyn Lookup,
+    document: impl Fn(&str) -> Result<String, ExpandError>,
     word: impl Fn(&String) -> Result<String, ExpandError>,
 ) -> Result<CopyInstruction, ExpandError> {
     Ok(CopyInstruction {
-        sources: sources(&copy.sources, env, &word)?,
+        sources: sources(&copy.sources, &document, &word)?,
         owner: flag(copy.owner.as_ref(), &word)?,
         mode: mode(copy.mode.as_ref(), &word)?,
         ..copy.clone()
@@ -150,11 +161,11 @@ fn copy_fields(
 
 fn add_fields(
     add: &AddInstruction,
-    env: &dyn Lookup,
+    document: impl Fn(&str) -> Result<String, ExpandError>,
     word: impl Fn(&String) -> Result<String, ExpandError>,
 ) -> Result<AddInstruction, ExpandError> {
     Ok(AddInstruction {
-        sources: sources(&add.sources, env, &word)?,
+        sources: sources(&add.sources, &document, &word)?,
         owner: flag(add.owner.as_ref(), &word)?,
         mode: mode(add.mode.as_ref(), &word)?,
         checksum: flag(add.checksum.as_ref(), &word)?,
@@ -181,10 +192,17 @@ fn volumes(paths: &[String], word: impl Fn(&String) -> Result<String, ExpandErro
     paths.iter().map(expand).collect()
 }
 
-fn ports(expose: &ExposeInstruction, env: &dyn Lookup, escape: Escape) -> Result<ExposeInstruction, ExpandError> {
+fn ports(
+    expose: &ExposeInstruction,
+    env: &dyn Lookup,
+    escape: Escape,
+    growth: &Growth,
+) -> Result<ExposeInstruction, ExpandError> {
     let mut ports = Vec::new();
     for port in &expose.ports {
-        ports.extend(words(port, env, escape)?);
+        let expanded = words(port, env, escape)?;
+        growth.add(expanded.iter().map(String::len).sum::<usize>().saturating_sub(port.len()), port)?;
+        ports.extend(expanded);
     }
     port::exposed(&ports).map_err(ExpandError::Port)?;
     Ok(ExposeInstruction { ports })

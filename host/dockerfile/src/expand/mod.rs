@@ -1,5 +1,6 @@
 //! Variables, quotes and escapes: what BuildKit's shell lexer makes of a word.
 
+mod growth;
 mod instruction;
 mod lexer;
 mod pattern;
@@ -14,6 +15,7 @@ use crate::port::PortError;
 use crate::signal::SignalError;
 
 pub(crate) use lexer::{Lexer, Options};
+pub use growth::{Growth, MAXIMUM_TOTAL_GROWTH};
 pub use lexer::{MAXIMUM_DEPTH, MAXIMUM_GROWTH, WordError};
 pub use pattern::PatternError;
 
@@ -53,6 +55,9 @@ pub enum ExpandError {
         /// What is wrong with it.
         source: WordError,
     },
+    /// The words of a stage, or of all `FROM` lines, become too long together.
+    #[error("expand `{0}`: with it, variables make the words of the stage more than {MAXIMUM_TOTAL_GROWTH} bytes longer")]
+    TotalGrowth(String),
     /// A `--mount` that makes no sense.
     #[error("read the mount `{text}`")]
     Mount {

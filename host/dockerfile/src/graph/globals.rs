@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use windlass_core::{Finding, Platform};
 
 use super::Request;
-use crate::expand;
+use crate::expand::Growth;
 use crate::instruction::Instruction;
 use crate::parse::Dockerfile;
 use crate::scope::{BuildArguments, PROXIES};
@@ -44,12 +44,14 @@ pub(crate) fn evaluate(dockerfile: &Dockerfile, request: &Request) -> Result<Bui
             value.clone_from(given);
         }
     }
+    let growth = Growth::default();
     for statement in &dockerfile.globals {
         let Instruction::Arg(arg) = &statement.instruction else { continue };
         for argument in &arg.arguments {
             let value = match (given.get(&argument.name), &argument.default) {
                 (Some(given), _) => given.clone(),
-                (None, Some(default)) => expand::word(default, &globals, statement.escape)
+                (None, Some(default)) => growth
+                    .word(default, &globals, statement.escape)
                     .map_err(|error| Box::new(statement.expand_finding(&error)))?,
                 (None, None) => continue,
             };

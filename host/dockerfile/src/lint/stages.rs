@@ -173,9 +173,11 @@ impl Walk<'_, '_> {
     fn statement(&mut self, statement: &Statement) {
         self.secrets(statement);
         let recorder = Recorder::new(&self.state.scope);
-        let expanded = statement.expand(&recorder);
+        let growth = self.state.scope.growth();
+        let expanded = statement.instruction.expand_within(&recorder, statement.escape, &growth);
         let missing = recorder.missing.into_inner();
         self.undefined(statement, &missing);
+        self.state.scope.grew(&growth);
         match &statement.instruction {
             Instruction::Arg(arg) => {
                 // A default that is malformed is an error of the build, which says so.

@@ -6,7 +6,7 @@ use super::flags::Flags;
 use super::heredoc;
 use super::problem::Problem;
 use super::statement::Arguments;
-use crate::expand::{self, Empty};
+use crate::expand::{self, Empty, clip};
 use crate::instruction::{AddInstruction, CopyInstruction, InlineFile, Sources};
 
 pub(super) fn copy(arguments: &mut Arguments<'_>) -> Option<CopyInstruction> {
@@ -67,6 +67,7 @@ fn sources(arguments: &mut Arguments<'_>) -> Option<Sources> {
     }
     let bodies: BTreeMap<&str, &heredoc::Heredoc> =
         arguments.heredocs.iter().map(|heredoc| (heredoc.name.as_str(), heredoc)).collect();
+    let mut size = 0;
     let mut sources = Sources { paths: Vec::new(), files: Vec::new(), destination };
     for word in words {
         let Some(marker) = heredoc_of(&word) else {
@@ -74,6 +75,12 @@ fn sources(arguments: &mut Arguments<'_>) -> Option<Sources> {
             continue;
         };
         let content = bodies.get(marker.name.as_str()).map(|heredoc| heredoc.without_tabs()).unwrap_or_default();
+        size += content.len();
+        if size > super::MAXIMUM_SIZE {
+            let message = format!("the heredocs of {name} are larger than a Dockerfile may be: `{}` is named several times", clip(&marker.name));
+            arguments.report(Problem::new("dockerfile/heredoc", message).help("give every heredoc a delimiter of its own"));
+            return None;
+        }
         sources.files.push(InlineFile { name: marker.name, content, expands: marker.expands });
     }
     Some(sources)
