@@ -105,12 +105,7 @@ impl Lookup for Overlay<'_> {
     }
 }
 
-fn arg_defaults(
-    arg: &ArgInstruction,
-    env: &dyn Lookup,
-    escape: Escape,
-    growth: &Growth,
-) -> Result<ArgInstruction, ExpandError> {
+fn arg_defaults(arg: &ArgInstruction, env: &dyn Lookup, escape: Escape, growth: &Growth) -> Result<ArgInstruction, ExpandError> {
     let mut overlay = Overlay { declared: BTreeMap::new(), below: env };
     let mut arguments = Vec::new();
     for argument in &arg.arguments {

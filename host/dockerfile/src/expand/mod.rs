@@ -14,8 +14,8 @@ use crate::parse::Escape;
 use crate::port::PortError;
 use crate::signal::SignalError;
 
-pub(crate) use lexer::{Lexer, Options};
 pub use growth::{Growth, MAXIMUM_TOTAL_GROWTH};
+pub(crate) use lexer::{Lexer, Options};
 pub use lexer::{MAXIMUM_DEPTH, MAXIMUM_GROWTH, WordError};
 pub use pattern::PatternError;
 

@@ -159,11 +159,11 @@ impl Walk<'_, '_> {
         let mut seen: BTreeMap<&str, &Statement> = BTreeMap::new();
         for statement in &stage.statements {
             let name = statement.instruction.name();
-            if matches!(name, "CMD" | "ENTRYPOINT" | "HEALTHCHECK") {
-                if let Some(before) = seen.insert(name, statement) {
-                    let message = format!("this {name} counts for nothing: the stage has a later one");
-                    self.report.add("MultipleInstructionsDisallowed", before, None, message);
-                }
+            if matches!(name, "CMD" | "ENTRYPOINT" | "HEALTHCHECK")
+                && let Some(before) = seen.insert(name, statement)
+            {
+                let message = format!("this {name} counts for nothing: the stage has a later one");
+                self.report.add("MultipleInstructionsDisallowed", before, None, message);
             }
             self.statement(statement);
         }

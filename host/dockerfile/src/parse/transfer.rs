@@ -77,7 +77,10 @@ fn sources(arguments: &mut Arguments<'_>) -> Option<Sources> {
         let content = bodies.get(marker.name.as_str()).map(|heredoc| heredoc.without_tabs()).unwrap_or_default();
         size += content.len();
         if size > super::MAXIMUM_SIZE {
-            let message = format!("the heredocs of {name} are larger than a Dockerfile may be: `{}` is named several times", clip(&marker.name));
+            let message = format!(
+                "the heredocs of {name} are larger than a Dockerfile may be: `{}` is named several times",
+                clip(&marker.name)
+            );
             arguments.report(Problem::new("dockerfile/heredoc", message).help("give every heredoc a delimiter of its own"));
             return None;
         }
