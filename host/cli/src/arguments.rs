@@ -135,13 +135,14 @@ pub(crate) enum CheckFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct BuildArguments {
-    /// The directory with the files that the Dockerfile may copy
+    /// The files that the Dockerfile may copy: a directory, a git or archive URL, or - for a tar archive or Dockerfile on
+    /// standard input
     #[arg(default_value = ".")]
     pub(crate) context: PathBuf,
     /// The image's name, and tag (repeatable)
     #[arg(short, long = "tag", value_name = "REF")]
     pub(crate) tags: Vec<String>,
-    /// The Dockerfile; default CONTEXT/Dockerfile
+    /// The Dockerfile; default CONTEXT/Dockerfile; - reads it from standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// The stage to build; default the last
@@ -159,8 +160,8 @@ pub(crate) struct BuildArguments {
     /// The platforms to build for; several make an index (repeatable, or separated by commas)
     #[arg(long = "platform", value_name = "OS/ARCH", value_delimiter = ',')]
     pub(crate) platforms: Vec<String>,
-    /// Another context, image or directory by name (repeatable)
-    #[arg(long = "build-context", value_name = "NAME=PATH")]
+    /// Another context by name: a directory, a git or archive URL, docker-image://REF or oci-layout://DIR (repeatable)
+    #[arg(long = "build-context", value_name = "NAME=PLACE")]
     pub(crate) build_contexts: Vec<String>,
     /// A secret for RUN --mount=type=secret (repeatable)
     #[arg(long = "secret", value_name = "id=ID[,src=PATH|,env=VARIABLE]")]

@@ -11,7 +11,8 @@
 //!    instruction.
 //! 4. [`history`] says what an instruction is called in an image's history.
 //!
-//! [`lint`] tells what is likely a mistake. [`glob`] and [`ignore`] decide which paths `COPY`, `ADD` and `.dockerignore` mean.
+//! [`lint`] tells what is likely a mistake. [`remote`] tells sources that have to be fetched from paths. [`glob`] and [`ignore`]
+//! decide which paths `COPY`, `ADD` and `.dockerignore` mean.
 
 pub mod expand;
 pub mod file_mode;
@@ -24,6 +25,7 @@ pub mod instruction;
 pub mod lint;
 pub mod parse;
 pub mod port;
+pub mod remote;
 pub mod scope;
 pub mod signal;
 

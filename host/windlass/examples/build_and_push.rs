@@ -57,6 +57,7 @@ async fn carry_out(step: PathBuf, machine: Machine) -> Result<Report, Failure> {
         environment,
         configuration: windlass::configuration::Configuration::default(),
         directory: PathBuf::new(),
+        store: machine.store.clone(),
         events,
     };
     let planned = windlass::plan(&Request::new(Input::File { path: step, step: None }), &surroundings).await?;

@@ -33,8 +33,8 @@ pub fn check(build: &BuildSettings) -> Checked {
 
 fn findings(build: &BuildSettings) -> Result<Checked, Failure> {
     let wrong = |findings: Vec<Finding>| Failure::new(ExitCode::Plan, findings);
-    let (path, source) = source(build).map_err(wrong)?;
-    let dockerfile = parse(&source, &path.display().to_string()).map_err(wrong)?;
+    let (path, title, source) = source(build, None).map_err(wrong)?;
+    let dockerfile = parse(&source, &title).map_err(wrong)?;
     let request = graph_request(build);
     let options = lint::options(&dockerfile, &request).map_err(|finding| wrong(vec![*finding]))?;
     let context = Context::open(&build.context, Some(&path))

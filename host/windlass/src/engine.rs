@@ -6,15 +6,17 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use windlass_builder::execute::{self, Argument, BuildError, BuildRequest, BuiltImage, Dns, NamedContext, Workshop};
+use windlass_builder::execute::{self, Argument, BuildError, BuildRequest, BuiltImage, Dns, Layout, NamedContext, Workshop};
 use windlass_core::{Finding, Platform, Reference, Secret};
 use windlass_dockerfile::Dockerfile;
 use windlass_dockerfile::parse::parse;
+use windlass_dockerfile::remote::parse_context;
 use windlass_layer::Compression;
 use windlass_sandbox::Isolation;
 
 use crate::agents::agents;
 use crate::environment::Environment;
+use crate::remote::contexts::Supply;
 use crate::step::{ArgumentValue, BuildSettings, SecretSource};
 
 /// A Dockerfile is text that people write; a larger one is something else.
@@ -27,18 +29,23 @@ const HOST_GATEWAY: &str = "host-gateway";
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
     pub(crate) path: PathBuf,
+    /// The path as the user knows it.
+    pub(crate) title: String,
     pub(crate) dockerfile: Arc<Dockerfile>,
 }
 
+/// A Dockerfile's path, what the user calls it, and its bytes.
+pub(crate) type Source = (PathBuf, String, Vec<u8>);
+
 /// Finds and parses the Dockerfile.
-pub(crate) fn recipe(build: &BuildSettings) -> Result<Recipe, Vec<Finding>> {
-    let (path, bytes) = source(build)?;
-    let dockerfile = parse(&bytes, &path.display().to_string())?;
-    Ok(Recipe { path, dockerfile: Arc::new(dockerfile) })
+pub(crate) fn recipe(build: &BuildSettings, supply: Option<&Supply>) -> Result<Recipe, Vec<Finding>> {
+    let (path, title, bytes) = source(build, supply)?;
+    let dockerfile = parse(&bytes, &title)?;
+    Ok(Recipe { path, title, dockerfile: Arc::new(dockerfile) })
 }
 
 /// Finds and reads the Dockerfile: as given, else below the context, else `Dockerfile` in the context.
-pub(crate) fn source(build: &BuildSettings) -> Result<(PathBuf, Vec<u8>), Vec<Finding>> {
+pub(crate) fn source(build: &BuildSettings, supply: Option<&Supply>) -> Result<Source, Vec<Finding>> {
     if !build.context.is_dir() {
         let message = format!("the context {} is not a directory", build.context.display());
         return Err(vec![
@@ -47,6 +54,16 @@ pub(crate) fn source(build: &BuildSettings) -> Result<(PathBuf, Vec<u8>), Vec<Fi
                 .help("give the directory that holds the files to build from"),
         ]);
     }
+    let (path, title) = match supply {
+        Some(Supply { dockerfile: Some(alone), .. }) => alone.clone(),
+        Some(supply) if supply.context.is_some() => foreign(build, supply)?,
+        _ => local(build),
+    };
+    let bytes = read(&path, &title, &build.context).map_err(|finding| vec![finding])?;
+    Ok((path, title, bytes))
+}
+
+fn local(build: &BuildSettings) -> (PathBuf, String) {
     let path = match &build.dockerfile {
         None => build.context.join("Dockerfile"),
         Some(path) if path.is_file() => path.clone(),
@@ -55,16 +72,35 @@ pub(crate) fn source(build: &BuildSettings) -> Result<(PathBuf, Vec<u8>), Vec<Fi
             if below.is_file() { below } else { path.clone() }
         }
     };
-    let bytes = read(&path, &build.context).map_err(|finding| vec![finding])?;
-    Ok((path, bytes))
+    let title = path.display().to_string();
+    (path, title)
+}
+
+/// The Dockerfile of a context that came from elsewhere: a file in it and nothing else of this machine.
+fn foreign(build: &BuildSettings, supply: &Supply) -> Result<(PathBuf, String), Vec<Finding>> {
+    let name = build.dockerfile.as_deref().unwrap_or(Path::new("Dockerfile"));
+    let context = supply.context.as_deref().unwrap_or_default();
+    let Some(path) = supply.inside(&build.context, name) else {
+        let message = format!("there is no file {} in the context {context}", name.display());
+        let finding = Finding::deny("dockerfile/unreadable", message).about("dockerfile");
+        return Err(vec![finding.help("name the Dockerfile by its path in the context, with -f")]);
+    };
+    let mut ignore = path.clone().into_os_string();
+    ignore.push(".dockerignore");
+    if Path::new(&ignore).symlink_metadata().is_ok() && supply.inside(&build.context, Path::new(&ignore)).is_none() {
+        let message = format!("{}.dockerignore is no file in the context {context}", name.display());
+        return Err(vec![Finding::deny("build/context", message).about("context")]);
+    }
+    Ok((path, format!("{context}/{}", name.display())))
 }
 
 /// What lies in the context was written by whoever wrote the context: there, only a file of the context is read. Elsewhere
 /// it is the user's choice, and may be a pipe.
-fn read(path: &Path, context: &Path) -> Result<Vec<u8>, Finding> {
+fn read(path: &Path, title: &str, context: &Path) -> Result<Vec<u8>, Finding> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let title = if Path::new(title) == path { absolute.display().to_string() } else { title.to_owned() };
     let unreadable = |error: std::io::Error| {
-        Finding::deny("dockerfile/unreadable", format!("cannot read the Dockerfile {}: {error}", absolute.display()))
+        Finding::deny("dockerfile/unreadable", format!("cannot read the Dockerfile {title}: {error}"))
             .about("dockerfile")
             .help("name it with `dockerfile` in the step, or with -f")
     };
@@ -83,7 +119,7 @@ fn read(path: &Path, context: &Path) -> Result<Vec<u8>, Finding> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(LARGEST_DOCKERFILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST_DOCKERFILE {
-        let message = format!("{} has more than {LARGEST_DOCKERFILE} bytes: that is no Dockerfile", absolute.display());
+        let message = format!("{title} has more than {LARGEST_DOCKERFILE} bytes: that is no Dockerfile");
         return Err(Finding::deny("dockerfile/large", message));
     }
     Ok(bytes)
@@ -201,19 +237,26 @@ pub(crate) fn secret_value(source: &SecretSource, id: &str, environment: &Enviro
     }
 }
 
-/// `docker-image://REF`, or a directory.
+/// `docker-image://REF`, `oci-layout://DIR`, a directory, or what has to be fetched.
 fn named_context(name: &str, place: &str) -> Result<NamedContext, Finding> {
     if let Some(text) = place.strip_prefix("docker-image://") {
         let reference = Reference::parse(text).map_err(|error| wrong("build-context", format!("{name}: {error}")))?;
         return Ok(NamedContext::Image(reference));
     }
-    if place.contains("://") || place.starts_with("git@") {
-        let message = format!("the named context `{name}` is {place}, and contexts from the network are not supported yet");
-        return Err(wrong("build-context", message).help("give a directory, or docker-image://REFERENCE"));
+    if let Some(text) = place.strip_prefix("oci-layout://") {
+        return Layout::parse(text)
+            .map(NamedContext::Layout)
+            .ok_or_else(|| wrong("build-context", format!("{name}: `{place}` is not oci-layout://DIR[:TAG|@DIGEST]")));
     }
     let path = PathBuf::from(place);
     if path.is_dir() {
         return Ok(NamedContext::Directory(path));
     }
-    Err(wrong("build-context", format!("the named context `{name}` is {place}, which is not a directory")))
+    match parse_context(place) {
+        Ok(Some(source)) => return Ok(NamedContext::Remote(source)),
+        Ok(None) => {}
+        Err(error) => return Err(wrong("build-context", format!("{name}: {error}"))),
+    }
+    Err(wrong("build-context", format!("the named context `{name}` is {place}, which is not a directory"))
+        .help("give a directory, a git or archive URL, docker-image://REFERENCE or oci-layout://DIR"))
 }

@@ -33,6 +33,7 @@ mod planning;
 mod plugins;
 mod ports;
 mod publish;
+mod remote;
 pub mod report;
 mod rootfs;
 mod run;

@@ -137,6 +137,12 @@ pub(crate) async fn fill(
             fill.arguments.insert(argument.name.clone(), secret.clone());
         }
     }
+    for (name, place) in &build.contexts {
+        if !Path::new(place).is_dir() {
+            let message = format!("the named context `{name}` is {place}, and an outside engine is given directories only");
+            return Err(Failure::one(ExitCode::Settings, Finding::deny("settings/value", message).about("build-context")));
+        }
+    }
     fill.named_contexts = build.contexts.iter().map(|(name, place)| (name.clone(), absolute(Path::new(place)))).collect();
     fill.docker_config = Some(docker_config(facts, credentials).await?);
     Ok(fill)

@@ -32,6 +32,7 @@ use crate::planning::{Destination, Planned, Surroundings};
 use crate::plugins::refused;
 use crate::ports;
 use crate::publish::{self, Target};
+use crate::remote::{Access, Remote};
 use crate::report::{ImageReport, Link, Report, StepReport};
 
 /// Where and how a build works on this machine.
@@ -254,6 +255,7 @@ impl Run<'_> {
         let workshop = Workshop {
             store: Arc::clone(store),
             registry: registry.clone(),
+            remotes: Arc::new(Remote::new(environment, Access::of_secrets(&step.build, environment))),
             events: events.clone(),
             cancel: self.machine.cancel.clone(),
         };

@@ -35,6 +35,8 @@ mod plugin_author;
 mod plugin_command;
 mod progress;
 mod rebuild;
+mod remote_add;
+mod remote_context;
 mod reproducible;
 mod secrets;
 mod ssh;

@@ -23,6 +23,12 @@ pub enum ContextError {
         /// The system's reason.
         source: Arc<io::Error>,
     },
+    /// The archive that is the context cannot be unpacked.
+    #[error("cannot unpack the build context")]
+    Archive {
+        /// The reason.
+        source: Arc<windlass_layer::ArchiveError>,
+    },
     /// A file was replaced or written to after it had been looked at.
     #[error("`{}` changed in the build context while it was read: build again when nothing writes to it", path.display())]
     Changed {

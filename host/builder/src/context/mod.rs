@@ -3,6 +3,7 @@
 //! A context is opened once. Its directories are read when they are asked for, without following links, and what
 //! `.dockerignore` leaves out is never looked at. Whatever is read is compared with what it was when it was looked at.
 
+mod archive;
 mod beneath;
 mod error;
 mod hash;
@@ -15,13 +16,14 @@ mod walk;
 mod tests;
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use windlass_dockerfile::ignore::IgnoreRules;
 
+pub use archive::{finish_download, is_archive, unpack_archive};
 pub use error::ContextError;
 pub(crate) use hash::digests;
 pub use hash::{FileDigest, Pending};
@@ -45,12 +47,27 @@ impl Context {
     /// # Errors
     /// When the directory or the ignore file cannot be read, or a pattern is malformed.
     pub fn open(directory: &Path, dockerfile: Option<&Path>) -> Result<Self, ContextError> {
+        Self::open_with(directory, |root| Ok(Rules(ignore::rules(root, dockerfile)?)))
+    }
+
+    /// Opens the directory and leaves nothing out.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open_whole(directory: &Path) -> Result<Self, ContextError> {
+        Self::open_with(directory, |_| Ok(Rules(None)))
+    }
+
+    fn open_with(
+        directory: &Path,
+        rules: impl FnOnce(BorrowedFd<'_>) -> Result<Rules, ContextError>,
+    ) -> Result<Self, ContextError> {
         let failed = |source: std::io::Error| ContextError::Open { path: directory.to_path_buf(), source: Arc::new(source) };
         let path = directory.canonicalize().map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(&path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
         let stat = beneath::look_at(root.as_fd()).map_err(|errno| failed(errno.into()))?;
-        let rules = Rules(ignore::rules(root.as_fd(), dockerfile)?);
+        let rules = rules(root.as_fd())?;
         let kind = NodeKind::Directory(Box::new(Directory::new(PathBuf::new(), rules.top())));
         let mode = u32::from(stat.stx_mode) & 0o7777;
         let top = Node { name: OsString::new(), mode, links: stat.stx_nlink, state: FileState::from(&stat), kind };

@@ -20,11 +20,16 @@ pub enum CopyError {
         /// Whether it is there, and the ignore file leaves it out.
         is_ignored: bool,
     },
-    /// A source is a URL or a git repository.
-    #[error("ADD of the remote source `{url}` is not supported yet: download it in a RUN, or put it into the context")]
-    Remote {
-        /// As the instruction names it.
-        url: String,
+    /// A source that lies elsewhere is malformed.
+    #[error(transparent)]
+    Remote(#[from] windlass_dockerfile::remote::RemoteError),
+    /// `--checksum` is none, or has nothing to check.
+    #[error("invalid --checksum `{checksum}`: {problem}")]
+    Checksum {
+        /// As written.
+        checksum: String,
+        /// What is wrong.
+        problem: &'static str,
     },
     /// COPY takes no URLs.
     #[error("the source `{url}` of COPY is a URL: use ADD")]

@@ -82,4 +82,6 @@ pub(super) struct Pick {
     pub(super) name: OsString,
     /// Parents before children, siblings by name; the first is the source itself.
     pub(super) items: Vec<Item>,
+    /// Whether it is unpacked when it is an archive.
+    pub(super) unpacks: bool,
 }

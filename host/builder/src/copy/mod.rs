@@ -31,7 +31,7 @@ use windlass_layer::{Listing, Timestamp, View};
 pub use account::{Account, account};
 pub use error::CopyError;
 pub use request::Request;
-pub use select::select;
+pub use select::{Part, select};
 pub(crate) use source::CONTEXT;
 pub use source::Source;
 pub use workdir::workdir;
@@ -104,7 +104,7 @@ impl Selection {
         let mut target = Target::new(lower);
         let mut archives = unpack::Staging::new(staging);
         for pick in &self.picks {
-            if !(self.request.unpacks && unpack::unpack(&mut target, pick, &destination, &attributes, &mut archives)?) {
+            if !(pick.unpacks && unpack::unpack(&mut target, pick, &destination, &attributes, &mut archives)?) {
                 place(&mut target, pick, &destination, &attributes)?;
             }
         }

@@ -1,11 +1,14 @@
 //! A COPY or ADD whose variables have been filled in.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use windlass_core::Digest;
 use windlass_dockerfile::file_mode::FileMode;
 use windlass_dockerfile::instruction::{AddInstruction, CopyInstruction, Sources};
+use windlass_dockerfile::remote::{self, RemoteSource};
 use windlass_layer::{Content, Timestamp};
 
 use super::CopyError;
@@ -16,6 +19,8 @@ use crate::store::KeyBuilder;
 #[derive(Debug, Clone)]
 pub struct Request {
     pub(super) paths: Vec<String>,
+    /// Those of the paths that lie elsewhere, by their number.
+    pub(super) remotes: BTreeMap<usize, RemoteSource>,
     pub(super) files: Vec<(String, Arc<[u8]>)>,
     pub(super) destination: String,
     pub(super) owner: Option<String>,
@@ -25,6 +30,7 @@ pub struct Request {
     pub(super) keeps_parents: bool,
     pub(super) exclude: Vec<String>,
     pub(super) unpacks: bool,
+    pub(super) unpacks_remotes: bool,
 }
 
 impl Request {
@@ -33,8 +39,8 @@ impl Request {
     /// # Errors
     /// When a source is a URL, or `--chmod` is no mode.
     pub fn copy(instruction: &CopyInstruction) -> Result<Self, CopyError> {
-        if let Some(url) = instruction.sources.paths.iter().find(|path| is_remote(path)) {
-            return Err(CopyError::RemoteCopy { url: url.clone() });
+        if let Some(url) = instruction.sources.paths.iter().find(|path| !matches!(remote::parse(path), Ok(None))) {
+            return Err(CopyError::RemoteCopy { url: remote::without_credentials(url) });
         }
         let request =
             Self::new(&instruction.sources, instruction.owner.as_ref(), instruction.mode.as_ref(), &instruction.exclude)?;
@@ -44,20 +50,25 @@ impl Request {
     /// An ADD.
     ///
     /// # Errors
-    /// [`CopyError::Remote`] when a source is a URL or a git repository; also when `--chmod` is no mode.
+    /// When a source that lies elsewhere is malformed, `--checksum` does not suit the sources, or `--chmod` is no mode.
     pub fn add(instruction: &AddInstruction) -> Result<Self, CopyError> {
-        if let Some(url) = instruction.sources.paths.iter().find(|path| is_remote(path)) {
-            return Err(CopyError::Remote { url: url.clone() });
-        }
+        let remotes = remotes(instruction)?;
         let request =
             Self::new(&instruction.sources, instruction.owner.as_ref(), instruction.mode.as_ref(), &instruction.exclude)?;
-        Ok(Self { links: instruction.links, unpacks: instruction.unpacks.unwrap_or(true), ..request })
+        Ok(Self {
+            remotes,
+            links: instruction.links,
+            unpacks: instruction.unpacks.unwrap_or(true),
+            unpacks_remotes: instruction.unpacks.unwrap_or(false),
+            ..request
+        })
     }
 
     fn new(sources: &Sources, owner: Option<&String>, mode: Option<&String>, exclude: &[String]) -> Result<Self, CopyError> {
         let files = sources.files.iter().map(|file| (file.name.clone(), Arc::from(file.content.as_bytes())));
         Ok(Self {
             paths: sources.paths.clone(),
+            remotes: BTreeMap::new(),
             files: files.collect(),
             destination: sources.destination.clone(),
             owner: owner.cloned(),
@@ -67,6 +78,7 @@ impl Request {
             keeps_parents: false,
             exclude: exclude.to_vec(),
             unpacks: false,
+            unpacks_remotes: false,
         })
     }
 
@@ -75,6 +87,7 @@ impl Request {
     pub fn plain(source: &str, destination: &str) -> Self {
         Self {
             paths: vec![source.to_owned()],
+            remotes: BTreeMap::new(),
             files: Vec::new(),
             destination: destination.to_owned(),
             owner: None,
@@ -84,6 +97,7 @@ impl Request {
             keeps_parents: false,
             exclude: Vec::new(),
             unpacks: false,
+            unpacks_remotes: false,
         }
     }
 
@@ -96,6 +110,8 @@ impl Request {
             .list("exclude", &self.exclude)
             .field("parents", [u8::from(self.keeps_parents)])
             .field("unpack", [u8::from(self.unpacks)])
+            .field("unpack-remote", [u8::from(self.unpacks_remotes)])
+            .field("git-directory", [u8::from(self.keeps_git_directory())])
             .field("link", [u8::from(self.stands_alone())])
             .field("owner", self.owner.as_deref().unwrap_or("\0"))
             .field("mode", self.mode_text.as_deref().unwrap_or("\0"))
@@ -110,10 +126,19 @@ impl Request {
         self.links && self.mode.is_none()
     }
 
-    /// Whether any source is a path; heredocs need no context.
+    /// Whether any source lies in the context; heredocs and what lies elsewhere need none.
     #[must_use]
-    pub fn needs_source(&self) -> bool {
-        !self.paths.is_empty()
+    pub fn needs_context(&self) -> bool {
+        self.paths.len() > self.remotes.len()
+    }
+
+    /// The sources that lie elsewhere, in the order in which they are written.
+    pub fn remotes(&self) -> impl Iterator<Item = &RemoteSource> {
+        self.remotes.values()
+    }
+
+    fn keeps_git_directory(&self) -> bool {
+        self.remotes().any(|source| matches!(source, RemoteSource::Git(git) if git.keeps_git_directory))
     }
 
     /// The heredocs: files of root with mode 644.
@@ -136,28 +161,82 @@ impl Request {
                 xattrs: Vec::new(),
                 included: true,
             };
-            Pick { source: format!("<<{name}"), name: OsString::from(name), items: vec![item] }
+            Pick { source: format!("<<{name}"), name: OsString::from(name), items: vec![item], unpacks: false }
         })
     }
 }
 
-/// Whether BuildKit would download that source: by HTTP, or with git.
-fn is_remote(source: &str) -> bool {
-    let schemes = ["http://", "https://", "git://", "ssh://", "git@"];
-    schemes.iter().any(|scheme| source.starts_with(scheme)) || source.starts_with("github.com/")
+/// The sources of an ADD that lie elsewhere, with what its flags say of them.
+fn remotes(add: &AddInstruction) -> Result<BTreeMap<usize, RemoteSource>, CopyError> {
+    let mut remotes = BTreeMap::new();
+    for (index, path) in add.sources.paths.iter().enumerate() {
+        let Some(mut source) = remote::parse(path)? else { continue };
+        match &mut source {
+            RemoteSource::Http(http) => http.checksum.clone_from(&add.checksum),
+            RemoteSource::Git(git) => {
+                git.keeps_git_directory = add.keeps_git_directory.unwrap_or(git.keeps_git_directory);
+                git.checksum = add.checksum.clone().or(git.checksum.take());
+            }
+        }
+        remotes.insert(index, source);
+    }
+    let Some(checksum) = &add.checksum else { return Ok(remotes) };
+    let wrong = |problem| CopyError::Checksum { checksum: checksum.clone(), problem };
+    if add.sources.paths.len() + add.sources.files.len() != 1 {
+        return Err(wrong("it is for one source, and there are several"));
+    }
+    match remotes.values().next() {
+        None => Err(wrong("it is for a source from the web or from git, and not for a file of the context")),
+        Some(RemoteSource::Http(_)) if Digest::parse(checksum).is_err() => Err(wrong("for a file it is written as sha256:HEX")),
+        Some(RemoteSource::Git(_)) if !(7..=64).contains(&checksum.len()) || !remote::is_hexadecimal(checksum) => {
+            Err(wrong("for a repository it is the hash of a commit"))
+        }
+        Some(_) => Ok(remotes),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn add(checksum: Option<&str>, paths: &[&str]) -> Result<Request, CopyError> {
+        let sources = Sources {
+            paths: paths.iter().map(|&path| path.to_owned()).collect(),
+            files: Vec::new(),
+            destination: "/".to_owned(),
+        };
+        Request::add(&AddInstruction {
+            sources,
+            owner: None,
+            mode: None,
+            links: false,
+            exclude: Vec::new(),
+            checksum: checksum.map(str::to_owned),
+            keeps_git_directory: None,
+            unpacks: None,
+        })
+    }
+
     #[test]
-    fn remote_sources_are_named_and_local_ones_are_not_taken_for_them() {
-        for source in ["https://example.test/a.tar", "http://x/y", "git@host:repo.git", "git://h/r", "github.com/a/b"] {
-            assert!(is_remote(source), "{source}");
-        }
-        for source in ["a.txt", "http", "https:/x", "dir/https://x", "git", "ssh", "*.txt"] {
-            assert!(!is_remote(source), "{source}");
+    fn sources_that_lie_elsewhere_are_told_from_paths() {
+        let request = add(None, &["a", "https://x.test/f", "git@x.test:r.git"]).unwrap();
+        assert_eq!(request.remotes.keys().copied().collect::<Vec<_>>(), [1, 2]);
+        assert!(request.needs_context() && request.unpacks && !request.unpacks_remotes);
+        assert!(!add(None, &["https://x.test/f"]).unwrap().needs_context());
+    }
+
+    #[test]
+    fn a_checksum_is_for_one_source_that_lies_elsewhere() {
+        let sum = format!("sha256:{}", "0".repeat(64));
+        assert!(add(Some(&sum), &["https://x.test/f"]).is_ok());
+        assert!(add(Some("0123456789"), &["https://x.test/r.git"]).is_ok());
+        for (checksum, paths) in [
+            (sum.as_str(), &["a"][..]),
+            (&sum, &["https://x.test/f", "https://x.test/g"]),
+            ("0123456", &["https://x.test/f"]),
+            (&sum, &["https://x.test/r.git"]),
+        ] {
+            assert!(matches!(add(Some(checksum), paths), Err(CopyError::Checksum { .. })), "{checksum} {paths:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windlass_dockerfile::glob::{self, PathPatterns, has_wildcard};
+use windlass_dockerfile::remote::without_credentials;
 
 use super::error::absolute;
 use super::item::{Identity, Item, Pick};
@@ -13,21 +14,64 @@ use super::pattern::matches;
 use super::resolve::{Step, clean, resolve};
 use super::source::{Source, Visit, base_name};
 use super::{CopyError, Request, Selection, digest};
+use crate::context::Context;
 use crate::store::DigestMemory;
 
-/// Finds the sources of an instruction in `source` and digests them. Digests that `memory` knows are not computed again.
+/// Something that was fetched for a source that lies elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The directory that it was fetched into. Nothing else writes there.
+    pub context: &'a Context,
+    /// The name of the file that is meant; else all that is in the directory.
+    pub file: Option<&'a str>,
+}
+
+/// Finds the sources of an instruction in `source`, those that lie elsewhere in `parts` in their order, and digests them.
+/// Digests that `memory` knows are not computed again.
 ///
 /// # Errors
 /// When a source is missing or cannot be read, or a pattern is malformed.
-pub fn select(request: Arc<Request>, source: Source<'_>, memory: &DigestMemory) -> Result<Selection, CopyError> {
-    let mut picks = Vec::new();
-    for path in &request.paths {
-        find(&request, source, path, &mut picks)?;
+pub fn select(
+    request: Arc<Request>,
+    source: Source<'_>,
+    parts: &[Part<'_>],
+    memory: &DigestMemory,
+) -> Result<Selection, CopyError> {
+    let (mut picks, mut parts) = (Vec::new(), parts.iter());
+    // What lies in one place is digested at once, which is done by several threads.
+    let mut local = Vec::new();
+    let digested = |mut found: Vec<Pick>, source| {
+        drop_lone_identities(&mut found);
+        digest::digest_files(source, &mut found, memory).map(|()| found)
+    };
+    for (index, path) in request.paths.iter().enumerate() {
+        let part = if request.remotes.contains_key(&index) { parts.next() } else { None };
+        let Some(part) = part else {
+            find(&request, source, path, &mut local)?;
+            continue;
+        };
+        picks.extend(digested(std::mem::take(&mut local), source)?);
+        let source = Source::Context(part.context);
+        picks.extend(digested(vec![fetched(&request, path, part)?], source)?.into_iter().map(without_origins));
     }
-    drop_lone_identities(&mut picks);
-    digest::digest_files(source, &mut picks, memory)?;
+    picks.extend(digested(local, source)?);
     let digest = digest::digest(&picks);
     Ok(Selection { request, picks, digest })
+}
+
+/// The pick of a source that was fetched.
+fn fetched(request: &Request, written: &str, part: &Part<'_>) -> Result<Pick, CopyError> {
+    let wanted = Wanted::new(request, "")?;
+    let mut filter = Filter::new(&wanted);
+    let path = Path::new(part.file.unwrap_or_default());
+    let items = Source::Context(part.context).items(path, &mut |path, is_directory| filter.judge(path, is_directory))?;
+    Ok(Pick { source: without_credentials(written), name: base_name(path), items, unpacks: request.unpacks_remotes })
+}
+
+/// A fetched file needs no second look: nobody changes it.
+fn without_origins(mut pick: Pick) -> Pick {
+    pick.items.iter_mut().filter_map(Item::file_mut).for_each(|file| file.origin = None);
+    pick
 }
 
 fn find(request: &Request, source: Source<'_>, written: &str, picks: &mut Vec<Pick>) -> Result<(), CopyError> {
@@ -44,7 +88,7 @@ fn find(request: &Request, source: Source<'_>, written: &str, picks: &mut Vec<Pi
         }
         let mut filter = Filter::new(&wanted);
         let items = source.items(&place, &mut |path, is_directory| filter.judge(path, is_directory))?;
-        picks.push(Pick { source: written.to_owned(), name: base_name(&path), items });
+        picks.push(Pick { source: written.to_owned(), name: base_name(&path), items, unpacks: request.unpacks });
     }
     Ok(())
 }

@@ -8,9 +8,10 @@ use windlass_layer::View;
 use super::error::{BuildError, Problem};
 use super::files::Files;
 use super::layer::{BuildLayer, view_of};
+use super::remote::Fetched;
 use super::session::{Made, Session};
 use super::stage::{Effect, StageState};
-use crate::copy::{self, Request, Selection, Stage};
+use crate::copy::{self, Part, Request, Selection, Stage};
 use crate::store::{KeyBuilder, StepKey, StepRecord, TemporaryDirectory};
 
 /// What a copy depends on, found out as far as it takes to look into the cache.
@@ -35,6 +36,7 @@ pub(crate) async fn prepare(
     session: &Arc<Session>,
     request: Request,
     files: Files,
+    fetched: Vec<Arc<Fetched>>,
     state: &StageState,
     shortcut: Option<StepKey>,
 ) -> Result<Prepared, Arc<BuildError>> {
@@ -46,7 +48,9 @@ pub(crate) async fn prepare(
         .blocking(move || {
             let memory = files.memory(&worker.store);
             let request = Arc::new(request);
-            let selection = copy::select(request, source.source(), &memory).map_err(unplaced)?;
+            let parts: Vec<Part<'_>> =
+                fetched.iter().map(|fetched| Part { context: &fetched.context, file: fetched.file.as_deref() }).collect();
+            let selection = copy::select(request, source.source(), &parts, &memory).map_err(unplaced)?;
             // What was found out about files is worth keeping, but no build fails for it.
             let _ = worker.store.save_digests(&memory);
             let key = selection.key(builder, &workdir).finish();

@@ -107,6 +107,20 @@ impl Problem {
         self
     }
 
+    /// The problem as a finding of that rule, when it is about no instruction.
+    #[must_use]
+    pub fn finding(self, rule: &str) -> Finding {
+        let message = chain(&self);
+        advised(Finding::deny(rule, message), self.help)
+    }
+
+    /// The same, with what it is about in front.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// The same with the last lines that a process printed.
     #[must_use]
     pub fn output(mut self, lines: Vec<String>) -> Self {

@@ -10,6 +10,7 @@ use windlass_core::{Finding, Place, Platform};
 use windlass_dockerfile::Instruction;
 use windlass_dockerfile::graph::{self, BuildGraph, Origin, Stage, Step};
 use windlass_dockerfile::instruction::run::Security;
+use windlass_dockerfile::remote::RemoteSource;
 use windlass_dockerfile::scope::DEFAULT_PATH;
 use windlass_registry::image::ImageConfig;
 
@@ -17,6 +18,7 @@ use super::base::{self, BaseImage};
 use super::error::{BuildError, Problem};
 use super::files::Files;
 use super::metadata;
+use super::remote::{Fetched, Fetches};
 use super::request::NamedContext;
 use super::session::Session;
 use super::stage::{StageState, Walk};
@@ -29,6 +31,7 @@ pub(crate) struct Executor {
     images: BTreeMap<(String, Platform), BaseImage>,
     context: OnceCell<Arc<Context>>,
     named: BTreeMap<String, OnceCell<Arc<Context>>>,
+    fetches: Fetches,
     stages: Vec<OnceCell<Arc<StageState>>>,
 }
 
@@ -46,7 +49,15 @@ impl Executor {
         let graph = graph::build(&request.dockerfile, &asked).map_err(dockerfile)?;
         let named = request.named_contexts.keys().map(|name| (name.clone(), OnceCell::new())).collect();
         let stages = graph.stages().iter().map(|_| OnceCell::new()).collect();
-        let mut executor = Self { session, graph, images: BTreeMap::new(), context: OnceCell::new(), named, stages };
+        let mut executor = Self {
+            session,
+            graph,
+            images: BTreeMap::new(),
+            context: OnceCell::new(),
+            named,
+            fetches: Fetches::default(),
+            stages,
+        };
         executor.resolve_images().await?;
         Ok(executor)
     }
@@ -58,15 +69,24 @@ impl Executor {
             if missing.is_empty() {
                 return Ok(());
             }
-            let session = &self.session;
-            let found =
-                try_join_all(missing.iter().map(|((text, platform), place)| base::resolve(session, text, platform, place)))
-                    .await?;
+            let found = try_join_all(missing.iter().map(|((text, platform), place)| self.resolve(text, platform, place))).await?;
             let keys: Vec<_> = missing.into_iter().map(|(key, _)| key).collect();
             for (key, image) in keys.iter().cloned().zip(found) {
                 self.images.insert(key, image);
             }
             self.add_triggers(&keys)?;
+        }
+    }
+
+    /// An image of a registry, or of a layout that the user named. What a Dockerfile names is never a layout.
+    async fn resolve(&self, text: &str, platform: &Platform, place: &Place) -> Result<BaseImage, Arc<BuildError>> {
+        let layout = self.session.request.named_contexts.values().find_map(|context| match context {
+            NamedContext::Layout(layout) if layout.to_string() == text => Some(layout),
+            _ => None,
+        });
+        match layout {
+            Some(layout) => base::of_layout(&self.session, layout, platform, place).await,
+            None => base::resolve(&self.session, text, platform, place).await,
         }
     }
 
@@ -106,7 +126,8 @@ impl Executor {
             Origin::Image(text) => Some(text.clone()),
             Origin::Context(name) => match self.session.request.named_contexts.get(name)? {
                 NamedContext::Image(reference) => Some(reference.to_string()),
-                NamedContext::Directory(_) => None,
+                NamedContext::Layout(layout) => Some(layout.to_string()),
+                NamedContext::Directory(_) | NamedContext::Remote(_) => None,
             },
             Origin::Stage(_) | Origin::Scratch => None,
         }
@@ -301,7 +322,17 @@ impl Executor {
         opened.await.cloned()
     }
 
+    /// A source of ADD that lies elsewhere.
+    pub(crate) async fn fetch(&self, source: &RemoteSource, identity: Option<&str>) -> Result<Arc<Fetched>, Arc<BuildError>> {
+        self.fetches.get(&self.session, source, identity, false).await
+    }
+
     async fn named_context(&self, name: &str) -> Result<Files, Arc<BuildError>> {
+        if let Some(NamedContext::Remote(source)) = self.session.request.named_contexts.get(name) {
+            let identity = self.session.remotes.identify(source).await.map_err(|problem| unreachable_context(name, problem))?;
+            let fetched = self.fetches.get(&self.session, source, identity.as_deref(), true).await?;
+            return Ok(Files::Context(Arc::clone(&fetched.context)));
+        }
         let known = self.named.get(name).zip(self.session.request.named_contexts.get(name));
         let Some((cell, NamedContext::Directory(directory))) = known else { return Ok(Files::nothing()) };
         let opened = cell.get_or_try_init(|| async {
@@ -314,6 +345,10 @@ impl Executor {
 
 fn dockerfile(findings: Vec<Finding>) -> Arc<BuildError> {
     Arc::new(BuildError::Dockerfile(findings))
+}
+
+fn unreachable_context(name: &str, problem: Problem) -> Arc<BuildError> {
+    Arc::new(BuildError::Unplaced(problem.about(&format!("the named context `{name}`"))))
 }
 
 fn unreadable(error: crate::context::ContextError) -> Arc<BuildError> {

@@ -1,5 +1,6 @@
 //! From a request to an image.
 
+mod adding;
 mod agent;
 mod base;
 mod checked;
@@ -12,6 +13,7 @@ mod layer;
 mod metadata;
 mod mounts;
 mod redact;
+mod remote;
 mod request;
 mod run;
 mod session;
@@ -26,7 +28,8 @@ use windlass_registry::image::{Compression, Descriptor, Format, ImageConfig};
 pub use agent::SshAgent;
 pub use checked::CheckedBlobs;
 pub use error::{BuildError, Problem};
-pub use request::{Argument, BuildRequest, BuiltImage, Dns, NamedContext, StepOutcome};
+pub use remote::{Brought, Remotes};
+pub use request::{Argument, BuildRequest, BuiltImage, Dns, Layout, LayoutImage, NamedContext, StepOutcome};
 pub use session::Workshop;
 
 use executor::Executor;
@@ -85,7 +88,7 @@ async fn assemble(session: &Arc<Session>, executor: &Executor, state: &StageStat
     let format = Format::Oci;
     let config_descriptor = Descriptor::new(format.config(), digest, json.len() as u64);
     let layers: Vec<Descriptor> = layers.into_iter().map(|layer| in_format(layer, format)).collect();
-    let bases = executor.images().map(|image| (image.reference.clone(), image.digest.clone())).collect();
+    let bases = executor.images().filter_map(|image| Some((image.reference.clone()?, image.digest.clone()))).collect();
     let steps = executor.finished().flat_map(|state| state.steps.iter().cloned()).collect();
     let platform = session.platform.clone();
     Ok(BuiltImage { platform, config, config_descriptor, layers, origins, unchecked, bases, steps })

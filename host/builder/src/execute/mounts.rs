@@ -239,7 +239,7 @@ const COPY: &str = "copy";
 /// Copies `source`, a directory or a file, as COPY would, to [`COPY`] in the directory that is returned.
 fn copied(opened: &Opened, source: &str, root: &Path, format: SnapshotFormat, memory: &DigestMemory) -> Result<PathBuf, Problem> {
     let request = Arc::new(whole(source));
-    let selection = copy::select(request, opened.source(), memory).map_err(Problem::from_error)?;
+    let selection = copy::select(request, opened.source(), &[], memory).map_err(Problem::from_error)?;
     let stage = CopyStage { view: None, workdir: "/", created: Timestamp::default() };
     let listing = selection.apply(&stage, root).map_err(Problem::from_error)?.listing;
     let snapshot = Snapshot::create(root, format).map_err(Problem::from_error)?;
@@ -261,7 +261,7 @@ async fn bind_key(session: &Arc<Session>, key: KeyBuilder, files: &Files, source
     let digest = session
         .blocking(move || {
             let selection =
-                copy::select(request, opened.source(), &memory).map_err(|error| unplaced(Problem::from_error(error)))?;
+                copy::select(request, opened.source(), &[], &memory).map_err(|error| unplaced(Problem::from_error(error)))?;
             // What was found out about files is worth keeping, but no build fails for it.
             let _ = worker.store.save_digests(&memory);
             Ok(selection.digest())

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::agent::SshAgent;
 use windlass_core::{Digest, Platform, Reference, Repository, Secret};
 use windlass_dockerfile::Dockerfile;
+use windlass_dockerfile::remote::RemoteSource;
 use windlass_layer::Compression;
 use windlass_registry::image::{Descriptor, ImageConfig};
 use windlass_sandbox::{Isolation, Ulimit};
@@ -98,6 +99,56 @@ pub enum NamedContext {
     Directory(PathBuf),
     /// An image.
     Image(Reference),
+    /// An image of an OCI layout on this machine.
+    Layout(Layout),
+    /// A git repository, or a file or archive on the web.
+    Remote(RemoteSource),
+}
+
+/// An image of an OCI layout: a directory or a tar archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Where the layout is.
+    pub path: PathBuf,
+    /// The image's name in it, or its digest.
+    pub image: LayoutImage,
+}
+
+/// Which image of a layout is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LayoutImage {
+    /// The only one, or the one that is called `latest`.
+    Only,
+    /// By its name or tag.
+    Tag(String),
+    /// By its digest.
+    Digest(Digest),
+}
+
+impl Layout {
+    /// Reads `DIR[:TAG|@DIGEST]`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let whole = |path: &str, image| Some(Self { path: PathBuf::from(path), image }).filter(|_| !path.is_empty());
+        if let Some((path, digest)) = text.split_once("@sha") {
+            return whole(path, LayoutImage::Digest(Digest::parse(&format!("sha{digest}")).ok()?));
+        }
+        match text.rsplit_once(':') {
+            Some((path, tag)) if !tag.contains('/') => whole(path, LayoutImage::Tag(tag.to_owned())),
+            _ => whole(text, LayoutImage::Only),
+        }
+    }
+}
+
+impl std::fmt::Display for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "oci-layout://{}", self.path.display())?;
+        match &self.image {
+            LayoutImage::Only => Ok(()),
+            LayoutImage::Tag(tag) => write!(f, ":{tag}"),
+            LayoutImage::Digest(digest) => write!(f, "@{digest}"),
+        }
+    }
 }
 
 /// An image that was built. Its own layers are in the store; those of its base may still be at their registry.

@@ -13,6 +13,7 @@ use windlass_sandbox::{Cancel, Isolation};
 
 use super::error::{BuildError, Problem};
 use super::layer::BlobFuture;
+use super::remote::Remotes;
 use super::request::{Argument, BuildRequest};
 use crate::store::{KeyBuilder, SnapshotId, StepKey, StepLayer, StepRecord, Store};
 
@@ -23,6 +24,8 @@ pub struct Workshop {
     pub store: Arc<Store>,
     /// Where base images come from.
     pub registry: Registry,
+    /// What brings sources that lie elsewhere.
+    pub remotes: Arc<dyn Remotes>,
     /// Where progress goes.
     pub events: EventSink,
     /// What stops running steps.
@@ -37,6 +40,7 @@ pub(crate) struct Session {
     pub(crate) store: Arc<Store>,
     pub(crate) blobs: Blobs,
     pub(crate) registry: Registry,
+    pub(crate) remotes: Arc<dyn Remotes>,
     pub(crate) events: EventSink,
     pub(crate) cancel: Cancel,
     pub(crate) format: SnapshotFormat,
@@ -60,6 +64,7 @@ impl Session {
                 store: Arc::clone(&workshop.store),
                 blobs: workshop.store.blobs().clone(),
                 registry: workshop.registry.clone(),
+                remotes: Arc::clone(&workshop.remotes),
                 events: workshop.events.clone(),
                 cancel: workshop.cancel.clone(),
                 format,

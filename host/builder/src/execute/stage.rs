@@ -14,6 +14,7 @@ use super::error::{BuildError, Problem};
 use super::executor::Executor;
 use super::files::Files;
 use super::layer::BuildLayer;
+use super::remote::Fetched;
 use super::request::StepOutcome;
 use super::{copying, metadata, mounts, run};
 use crate::copy::Request;
@@ -141,38 +142,37 @@ impl<'a> Walk<'a> {
             Instruction::Copy(copy) => {
                 let request = Request::copy(copy).map_err(|error| wrong(&error))?;
                 let origin = step.sources.first().cloned().flatten();
-                self.copy(request, origin, title, history::copy(copy)).await
+                self.copy(request, origin, Vec::new(), None, title, history::copy(copy)).await
             }
-            Instruction::Add(add) => {
-                refuse_remote_options(add).map_err(unplaced)?;
-                let request = Request::add(add).map_err(|error| wrong(&error))?;
-                self.copy(request, None, title, history::add(add)).await
-            }
+            Instruction::Add(add) => self.add(add, title).await,
             Instruction::Workdir(path) => self.workdir(path, title).await,
             _ => Ok(()),
         }
     }
 
-    async fn copy(
+    /// Copies; `known` is a key that has been looked for already, in vain.
+    pub(super) async fn copy(
         &mut self,
         request: Request,
         origin: Option<Origin>,
+        fetched: Vec<Arc<Fetched>>,
+        known: Option<StepKey>,
         title: String,
         told: String,
     ) -> Result<(), Arc<BuildError>> {
         let session = self.executor.session();
         let files = match origin {
             Some(origin) => self.executor.files(&origin, self.stage).await?,
-            None if request.needs_source() => Files::Context(self.executor.context().await?),
+            None if request.needs_context() => Files::Context(self.executor.context().await?),
             None => Files::nothing(),
         };
-        let shortcut = copying::shortcut(&request, &files, &self.state);
+        let shortcut = known.or_else(|| copying::shortcut(&request, &files, &self.state).filter(|_| fetched.is_empty()));
         if let Some((key, record)) = shortcut.as_ref().and_then(|key| self.cached(key).map(|record| (key, record))) {
             let key = record.continues.unwrap_or(*key);
             return self.take_cached(title, told, key, record);
         }
         let task = session.events.start(EventStage::Build, &title);
-        let prepared = match copying::prepare(session, request, files, &self.state, shortcut).await {
+        let prepared = match copying::prepare(session, request, files, fetched, &self.state, shortcut).await {
             Ok(prepared) => prepared,
             Err(error) => return Err(ended(task, error)),
         };
@@ -217,12 +217,18 @@ impl<'a> Walk<'a> {
     }
 
     /// What the cache knows of a step, where it may be asked.
-    fn cached(&self, key: &StepKey) -> Option<StepRecord> {
+    pub(super) fn cached(&self, key: &StepKey) -> Option<StepRecord> {
         if self.state.is_fresh { None } else { self.executor.session().cached(key) }
     }
 
     /// Takes over what the cache has, and says so.
-    fn take_cached(&mut self, title: String, told: String, key: StepKey, record: StepRecord) -> Result<(), Arc<BuildError>> {
+    pub(super) fn take_cached(
+        &mut self,
+        title: String,
+        told: String,
+        key: StepKey,
+        record: StepRecord,
+    ) -> Result<(), Arc<BuildError>> {
         self.executor.session().events.start(EventStage::Build, &title).finish(Outcome::Cached);
         self.adopt_cached(title, told, key, record)
     }
@@ -279,15 +285,6 @@ fn touches_files(instruction: &Instruction) -> bool {
     matches!(instruction, Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_))
 }
 
-fn refuse_remote_options(add: &windlass_dockerfile::instruction::AddInstruction) -> Result<(), Problem> {
-    let refused = [("--checksum", add.checksum.is_some()), ("--keep-git-dir", add.keeps_git_directory.is_some())];
-    match refused.iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(Problem::new(format!("ADD {flag} is not supported yet: sources from the network are not"))
-            .help("download the file in a RUN step, or put it into the context")),
-        None => Ok(()),
-    }
-}
-
 fn shorten(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(120) {
@@ -296,7 +293,7 @@ fn shorten(text: &str) -> String {
     }
 }
 
-fn wrong(error: &dyn std::error::Error) -> Arc<BuildError> {
+pub(super) fn wrong(error: &dyn std::error::Error) -> Arc<BuildError> {
     Arc::new(BuildError::Unplaced(Problem::new(windlass_core::chain(error))))
 }
 

@@ -40,8 +40,7 @@ fn prepare_machine(
     environment: &Environment,
     configuration: &Configuration,
 ) -> Result<Machine, Failure> {
-    let named = store.or(configuration.store.as_deref());
-    let store = named.map_or_else(|| cache_home(environment).join("windlass"), Path::to_path_buf);
+    let store = store_directory(store, environment, configuration);
     let wanted = match isolation {
         "auto" => None,
         text => Some(text.parse::<Isolation>().map_err(|error| {
@@ -65,6 +64,12 @@ fn configuration(file: Option<&Path>, environment: &Environment) -> Result<Confi
     configuration::load(file, environment).map_err(|finding| Failure::one(Code::Settings, finding))
 }
 
+/// Where layers and caches are kept.
+fn store_directory(named: Option<&Path>, environment: &Environment, configuration: &Configuration) -> PathBuf {
+    let named = named.or(configuration.store.as_deref());
+    named.map_or_else(|| cache_home(environment).join("windlass"), Path::to_path_buf)
+}
+
 /// What every command needs: environment, configuration, plugins.
 fn surroundings(
     common: &CommonArguments,
@@ -76,7 +81,8 @@ fn surroundings(
     let plugins = Plugins::new(files, cache_home(&environment).join("windlass/plugins"))
         .grant(configuration.grants.clone())
         .limits(configuration.limits.clone());
-    Surroundings { environment, configuration, plugins, directory: PathBuf::new(), events }
+    let store = store_directory(common.store.as_deref(), &environment, &configuration);
+    Surroundings { environment, configuration, plugins, directory: PathBuf::new(), store, events }
 }
 
 fn request(step: &StepArguments) -> Request {

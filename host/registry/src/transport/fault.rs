@@ -54,6 +54,17 @@ impl Fault {
         matches!(self, Self::Transport(error) if tls_error(error).is_some_and(|e| matches!(e, rustls::Error::InvalidCertificate(_))))
     }
 
+    /// What went wrong, in words.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Transport(error) if error.is_connect() => connect_reason(error).0,
+            Self::Transport(error) => innermost(error),
+            Self::Silent(limit) => format!("no answer within {}", seconds(*limit)),
+            Self::Stalled(limit) => format!("next to nothing was transferred within {}", seconds(*limit)),
+            Self::Source(source) => source.to_string(),
+        }
+    }
+
     /// The error to report for this fault in a request to `url`.
     pub(crate) fn into_error(self, registry: &str, repository: &windlass_core::Repository, what: &str, url: &Url) -> Error {
         let (registry, what) = (registry.to_owned(), what.to_owned());

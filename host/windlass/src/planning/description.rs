@@ -8,9 +8,17 @@ use super::{DEFAULT_ADAPTER, EMBEDDED, Meaning, Planner};
 use crate::bases;
 use crate::engine::Recipe;
 use crate::outside::Outside;
+use crate::remote::contexts::Supply;
 
 impl Planner<'_> {
-    pub(super) fn describe(&self, meaning: &Meaning, recipe: &Recipe, facts: &bases::Facts, outside: Option<&Outside>) -> Plan {
+    pub(super) fn describe(
+        &self,
+        meaning: &Meaning,
+        recipe: &Recipe,
+        facts: &bases::Facts,
+        outside: Option<&Outside>,
+        supply: Option<&Supply>,
+    ) -> Plan {
         let step = &meaning.step;
         let destinations = meaning.destinations.iter().map(|destination| plan::Destination {
             registry: destination.resolved.repository.registry().to_owned(),
@@ -28,8 +36,10 @@ impl Planner<'_> {
             ),
             plugins: meaning.plugins.iter().map(Plugin::planned).collect(),
             build: plan::Build {
-                context: step.build.context.display().to_string(),
-                dockerfile: recipe.path.display().to_string(),
+                context: supply
+                    .and_then(|supply| supply.context.clone())
+                    .unwrap_or_else(|| step.build.context.display().to_string()),
+                dockerfile: recipe.title.clone(),
                 target: step.build.target.clone(),
                 platforms: step.build.target_platforms(),
                 build_args: step.build.arguments.iter().map(|argument| (argument.name.clone(), argument.shown())).collect(),

@@ -25,6 +25,7 @@ use crate::failure::Failure;
 use crate::outside::Outside;
 use crate::plugins::Plugins;
 use crate::ports::WorkingDirectory;
+use crate::remote::contexts::{self, Supply};
 use crate::step::Step;
 use crate::{bases, source};
 
@@ -106,6 +107,8 @@ pub struct Surroundings {
     pub plugins: Plugins,
     /// Where relative paths begin.
     pub directory: PathBuf,
+    /// Where layers and caches are kept; a context that has to be fetched is put there for as long as the plan is there.
+    pub store: PathBuf,
     /// Where progress goes.
     pub events: EventSink,
 }
@@ -123,6 +126,8 @@ pub struct Planned {
     pub(crate) graph_facts: bases::Facts,
     pub(crate) push_credentials: Settings,
     pub(crate) base_credentials: Settings,
+    /// What the build reads is there as long as the plan is.
+    _supply: Option<Supply>,
 }
 
 impl std::fmt::Debug for Planned {
@@ -163,8 +168,10 @@ pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Plan
         Input::CommandLine { step, references } => planner.command_line(step, references).await?,
         Input::File { .. } | Input::Variables { .. } => planner.translated().await?,
     };
+    let supply = contexts::bring(&mut meaning.step.build, surroundings).await?;
     planner.adjust(&mut meaning.step)?;
-    let recipe = engine::recipe(&meaning.step.build).map_err(|findings| Failure::new(ExitCode::Plan, findings))?;
+    let recipe =
+        engine::recipe(&meaning.step.build, supply.as_ref()).map_err(|findings| Failure::new(ExitCode::Plan, findings))?;
     let graph_facts = bases::read(&meaning.step.build, &recipe).map_err(|findings| Failure::new(ExitCode::Plan, findings))?;
     let outside = planner.outside(&meaning, &graph_facts).await?;
     if let Some(outside) = &outside {
@@ -174,7 +181,7 @@ pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Plan
     meaning.plugins.extend(policies.iter().map(|(plugin, _)| plugin.clone()));
     planner.refuse_unused_overrides(&meaning)?;
     planner.refuse_unknown_plugins(&meaning).await?;
-    let plan = planner.describe(&meaning, &recipe, &graph_facts, outside.as_ref());
+    let plan = planner.describe(&meaning, &recipe, &graph_facts, outside.as_ref(), supply.as_ref());
     Ok(Planned {
         plan,
         step: meaning.step,
@@ -186,6 +193,7 @@ pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Plan
         graph_facts,
         push_credentials: meaning.push_credentials,
         base_credentials: meaning.base_credentials,
+        _supply: supply,
     })
 }
 

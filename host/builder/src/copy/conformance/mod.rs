@@ -101,7 +101,7 @@ impl Build {
             None => Source::Context(&context),
         };
         let memory = self.store.digest_memory(context.path());
-        let selection = select(Arc::new(request), source, &memory)?;
+        let selection = select(Arc::new(request), source, &[], &memory)?;
         self.archives += 1;
         let staging = self.directory.path().join(format!("staging-{}", self.archives));
         fs::create_dir(&staging).unwrap();

@@ -289,8 +289,9 @@ fn copy_wildcards() {
 }
 
 #[test]
-fn urls_are_named_as_not_supported_yet() {
+fn urls_are_for_add_alone() {
     let mut build = Build::usual();
-    assert!(refuse(&mut build, "ADD https://example.test/a.tar /x/").contains("https://example.test/a.tar"));
-    assert!(matches!(build.step("ADD git@example.test:a/b.git /x/"), Err(CopyError::Remote { .. })));
+    assert!(refuse(&mut build, "COPY https://user:canary@example.test/a.tar /x/").contains("`https://example.test/a.tar`"));
+    assert!(matches!(build.step("COPY git@example.test:a/b.git /x/"), Err(CopyError::RemoteCopy { .. })));
+    assert!(matches!(build.step("ADD git@example.test:a/b.git#-x /x/"), Err(CopyError::Remote(_))));
 }
