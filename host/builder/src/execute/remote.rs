@@ -55,10 +55,13 @@ pub(crate) struct Fetched {
     _directory: TemporaryDirectory,
 }
 
+/// What was fetched, once it is there; those who ask meanwhile wait.
+type Cell = Arc<OnceCell<Arc<Fetched>>>;
+
 /// What has been fetched in a build: each source once, whoever asks for it.
 #[derive(Default)]
 pub(crate) struct Fetches {
-    cells: Mutex<BTreeMap<(RemoteSource, bool), Arc<OnceCell<Arc<Fetched>>>>>,
+    cells: Mutex<BTreeMap<(RemoteSource, bool), Cell>>,
 }
 
 impl Fetches {
