@@ -72,7 +72,7 @@ fn image(
     for (index, descriptor) in descriptors.iter().enumerate() {
         let known = known(&config.rootfs.diff_ids[index], descriptor);
         let id = session.snapshot_id(&self::key(&config.rootfs.diff_ids[..=index]));
-        layers.push(BuildLayer::known(id, known, origin.clone(), layers.clone()));
+        layers.push(BuildLayer::base(id, known, origin.clone(), layers.clone()));
     }
     BaseImage { reference, digest, config, layers, key }
 }

@@ -24,6 +24,8 @@ pub(crate) struct BuildLayer {
     blob: BlobFuture,
     /// The repository that the blob can be fetched from, for a layer of a base image.
     origin: Option<Repository>,
+    /// Whether somebody else made it, whose word on what it unpacks to has to be checked.
+    is_foreign: bool,
     /// What a step has listed, for a layer that is not a directory yet.
     entries: Option<Arc<Listing>>,
     /// Where archives among the entries were unpacked: the entries' contents stand there until a directory is made of them.
@@ -35,13 +37,29 @@ pub(crate) struct BuildLayer {
 }
 
 impl BuildLayer {
-    /// A layer of a base image, or one that the cache has: its blob is known.
-    pub(crate) fn known(snapshot: SnapshotId, blob: StepLayer, origin: Option<Repository>, below: Vec<Arc<Self>>) -> Arc<Self> {
+    /// A layer that the cache has: its blob is known.
+    pub(crate) fn cached(snapshot: SnapshotId, blob: StepLayer, below: Vec<Arc<Self>>) -> Arc<Self> {
+        Self::known(snapshot, blob, None, false, below)
+    }
+
+    /// A layer of a base image, whose blob is in the store or can be fetched from `origin`.
+    pub(crate) fn base(snapshot: SnapshotId, blob: StepLayer, origin: Option<Repository>, below: Vec<Arc<Self>>) -> Arc<Self> {
+        Self::known(snapshot, blob, origin, true, below)
+    }
+
+    fn known(
+        snapshot: SnapshotId,
+        blob: StepLayer,
+        origin: Option<Repository>,
+        is_foreign: bool,
+        below: Vec<Arc<Self>>,
+    ) -> Arc<Self> {
         let blob = future::ready(Ok(Arc::new(blob))).boxed().shared();
         Arc::new(Self {
             snapshot,
             blob,
             origin,
+            is_foreign,
             entries: None,
             _staging: None,
             below,
@@ -60,7 +78,7 @@ impl BuildLayer {
     ) -> Arc<Self> {
         let form = OnceCell::new_with(Some(Layer::listing((*entries).clone())));
         let entries = Some(entries);
-        Arc::new(Self { snapshot, blob, origin: None, entries, _staging: staging, below, form, directory: OnceCell::new() })
+        Arc::new(Self { snapshot, blob, origin: None, is_foreign: false, entries, _staging: staging, below, form, directory: OnceCell::new() })
     }
 
     /// A layer that a RUN has left in a directory; `blob` is on its way.
@@ -72,7 +90,7 @@ impl BuildLayer {
     ) -> Result<Arc<Self>, BuildError> {
         let form = OnceCell::new_with(Some(Layer::directory(&snapshot).map_err(failed)?));
         let directory = OnceCell::new_with(Some(snapshot));
-        Ok(Arc::new(Self { snapshot: id, blob, origin: None, entries: None, _staging: None, below, form, directory }))
+        Ok(Arc::new(Self { snapshot: id, blob, origin: None, is_foreign: false, entries: None, _staging: None, below, form, directory }))
     }
 
     /// The blob, when it has been written.
@@ -87,7 +105,7 @@ impl BuildLayer {
 
     /// What the layer has to unpack to, unless it was unpacked and so compared already. For a layer of a base image.
     pub(crate) fn unchecked(&self, session: &Session, blob: &StepLayer) -> Option<Digest> {
-        let known = self.origin.is_none() || session.store.snapshot(&self.snapshot).is_some();
+        let known = !self.is_foreign || session.store.snapshot(&self.snapshot).is_some();
         (!known).then(|| blob.diff_id.clone())
     }
 

@@ -237,7 +237,7 @@ impl<'a> Walk<'a> {
         let session = self.executor.session();
         let layer = record.layer.map(|layer| {
             let id = session.recorded_snapshot_id(&key, &layer);
-            BuildLayer::known(id, layer, None, self.state.layers.clone())
+            BuildLayer::cached(id, layer, self.state.layers.clone())
         });
         self.take(title, told, Effect { layer, key, created: record.created }, StepOutcome::Cached);
         Ok(())
