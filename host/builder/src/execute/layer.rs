@@ -78,7 +78,17 @@ impl BuildLayer {
     ) -> Arc<Self> {
         let form = OnceCell::new_with(Some(Layer::listing((*entries).clone())));
         let entries = Some(entries);
-        Arc::new(Self { snapshot, blob, origin: None, is_foreign: false, entries, _staging: staging, below, form, directory: OnceCell::new() })
+        Arc::new(Self {
+            snapshot,
+            blob,
+            origin: None,
+            is_foreign: false,
+            entries,
+            _staging: staging,
+            below,
+            form,
+            directory: OnceCell::new(),
+        })
     }
 
     /// A layer that a RUN has left in a directory; `blob` is on its way.
@@ -90,7 +100,17 @@ impl BuildLayer {
     ) -> Result<Arc<Self>, BuildError> {
         let form = OnceCell::new_with(Some(Layer::directory(&snapshot).map_err(failed)?));
         let directory = OnceCell::new_with(Some(snapshot));
-        Ok(Arc::new(Self { snapshot: id, blob, origin: None, is_foreign: false, entries: None, _staging: None, below, form, directory }))
+        Ok(Arc::new(Self {
+            snapshot: id,
+            blob,
+            origin: None,
+            is_foreign: false,
+            entries: None,
+            _staging: None,
+            below,
+            form,
+            directory,
+        }))
     }
 
     /// The blob, when it has been written.
