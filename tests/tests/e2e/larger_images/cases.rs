@@ -100,7 +100,7 @@ pub(super) const CASES: &[Case] = &[
                  open('/out/pages/' + name[:-4] + '.html', 'w').write('<p>' + text.strip() + '</p>\\n')\n",
             ),
         ],
-        dockerfile: "FROM TOOLS AS make\nWORKDIR /site\nCOPY . .\nRUN python3 make.py && chmod -R a+rX /out\nFROM scratch\nCOPY --from=make /out /\n\
+        dockerfile: "FROM TOOLS AS make\nWORKDIR /site\nCOPY . .\nRUN python3 make.py && chmod -R a+rX /out\nFROM scratch\nWORKDIR /\nCOPY --from=make /out /\n\
                      LABEL kind=site\nEXPOSE 80/tcp\n",
         made: &[("pages/a.html", "<p>first</p>\n"), ("pages/b.html", "<p>second</p>\n")],
     },
