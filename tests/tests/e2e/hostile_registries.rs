@@ -91,20 +91,6 @@ fn trickle(mut stream: &TcpStream, head: &str, piece: &[u8], pause: Duration) ->
     Ok(true)
 }
 
-/// What trickles is left once it has stalled: two attempts, and no more.
-#[test]
-fn a_body_that_trickles_is_left() {
-    let run = fails(|request, stream| {
-        let head = "HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n";
-        if is_manifest(request) {
-            trickle(stream, &head.replace("100000000", "4000"), b" ", Duration::from_millis(500))
-        } else {
-            Ok(false)
-        }
-    });
-    run.says("manifest").says("time");
-}
-
 #[test]
 fn a_body_without_end_is_left_and_takes_no_memory() {
     let endless = "HTTP/1.1 200 OK\r\ncontent-type: application/vnd.oci.image.manifest.v1+json\r\nconnection: close\r\n\r\n";
@@ -187,22 +173,6 @@ fn a_manifest_that_changes_between_two_requests_is_whole_or_an_error() {
 }
 
 #[test]
-fn a_blob_whose_connection_breaks_again_and_again_is_had_or_an_error() {
-    let count = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&count);
-    fails(move |request, mut stream| {
-        if !is_blob(request) {
-            return Ok(false);
-        }
-        count.fetch_add(1, Ordering::SeqCst);
-        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\nab", busybox_files().len()).as_bytes())?;
-        stream.shutdown(std::net::Shutdown::Both).map(|()| true)
-    });
-    let requests = seen.load(Ordering::SeqCst);
-    assert!((2..=40).contains(&requests), "{requests} requests");
-}
-
-#[test]
 fn storms_of_errors_come_to_an_end() {
     for status in [500, 502, 503, 504, 429, 408] {
         let count = Arc::new(AtomicUsize::new(0));
@@ -254,39 +224,6 @@ fn redirects_in_circles_or_to_what_is_not_the_web_are_errors() {
     }
 }
 
-/// A token server that the registry names: nothing is sent to it in the clear beyond loopback, and what it says is bounded.
-#[test]
-fn realms_that_are_hostile_get_nothing_and_end() {
-    for challenge in [
-        "Bearer realm=\"file:///etc/passwd\",service=\"x\"",
-        "Bearer realm=\"http://token.invalid/token\",service=\"x\"",
-        "Bearer realm=\"not a url\"",
-        "Bearer realm=\"\u{1b}[31m\"",
-        "Bearer",
-        "Negotiate",
-        "Bearer realm=\"",
-        "Digest realm=\"x\", nonce=\"y\"",
-    ] {
-        let answer =
-            with(401, &[("www-authenticate", challenge)], r#"{"errors":[{"code":"UNAUTHORIZED","message":"\u001b[31mno"}]}"#);
-        let run = fails(move |_, stream| respond(&answer, stream).map(|()| true));
-        assert!(run.status.code().is_some_and(|code| code < 128), "{}", run.all());
-    }
-    // For ever unauthorised, whatever is shown.
-    let count = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&count);
-    fails(move |request, stream| {
-        count.fetch_add(1, Ordering::SeqCst);
-        if request.target.contains("/token") {
-            return respond(&Response::json(200, r#"{"token":"t"}"#), stream).map(|()| true);
-        }
-        let host = request.header("host").unwrap_or_default();
-        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"x\",scope=\"repository:a:pull\"");
-        respond(&with(401, &[("www-authenticate", &challenge)], "{}"), stream).map(|()| true)
-    });
-    assert!(seen.load(Ordering::SeqCst) < 30, "{} requests", seen.load(Ordering::SeqCst));
-}
-
 #[test]
 fn tokens_without_end_or_with_line_ends_are_errors() {
     for token in ["x".repeat(8 << 20), "a\\r\\nx-injected: 1".to_owned(), "\\u001b[31m".to_owned(), String::new()] {
@@ -301,23 +238,6 @@ fn tokens_without_end_or_with_line_ends_are_errors() {
         });
         assert!(run.stderr.len() < 8192, "{}", run.stderr.len());
     }
-}
-
-/// The scope of a challenge is the registry's wish. A password for one registry is not given for tokens of another.
-#[test]
-fn what_a_registry_says_is_shown_short_clean_and_without_what_it_was_told() {
-    let run = fails(|request, stream| {
-        if request.header("authorization").is_none() {
-            return respond(&with(401, &[("www-authenticate", "Basic realm=\"x\"")], "{}"), stream).map(|()| true);
-        }
-        let told = request.header("authorization").unwrap_or_default().to_owned();
-        let body = format!(
-            r#"{{"errors":[{{"code":"DENIED","message":"\u001b]0;t\u0007 you sent {told} and {PASSWORD} {}"}}]}}"#,
-            "z".repeat(100_000)
-        );
-        respond(&with(403, &[], &body), stream).map(|()| true)
-    });
-    assert!(run.stderr.len() < 4096, "{}", run.all());
 }
 
 /// Pushes through a proxy with a fault to a registry with a login.
