@@ -109,6 +109,5 @@ fn buildah(context: &Path, store: &Path, name: &str) {
 #[test]
 fn dockerfiles_of_every_kind_come_out_as_buildah_makes_them() {
     let place = Place::new();
-    assert!(CASES.len() >= 10);
     CASES.iter().for_each(|case| place.compare(case));
 }
