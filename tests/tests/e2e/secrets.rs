@@ -106,6 +106,9 @@ fn in_every_way_to_fail() {
 #[test]
 fn on_an_outside_engine() {
     let (ecr, bases, workspace) = place();
+    // buildah's chroot shows the command lines of all of the machine, those of other tests' servers among them.
+    let dockerfile = workspace.read("Dockerfile").replace("; cat /proc/*/cmdline >> /all || true", "");
+    workspace.write("Dockerfile", dockerfile);
     let run = secrets(&ecr, &bases, &workspace, &["run", "--from-env", "ecr", "--engine", "buildah"]).run().succeeds();
     assert_clean(&workspace, &run);
 }
