@@ -1,5 +1,4 @@
 //! Loading the guests of `tests/guests`.
-#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use windlass_plugin_test::PluginUnderTest;
 use windlass_runtime::{Limits, PluginError};

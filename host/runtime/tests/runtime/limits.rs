@@ -1,7 +1,4 @@
 //! Plugins that crash, loop, eat memory or flood: each ends in an error that names plugin, function and limit.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use windlass_core::{Digest, Tag};
 
-use support::{guest, limited, message};
+use crate::support::{guest, limited, message};
 use windlass_plugin_test::{FakeRegistry, PluginUnderTest, SourceFacts, Tagging, tags};
 use windlass_runtime::host::registry_view::{RegistryError, RegistryView};
 use windlass_runtime::{Limits, PluginError, Problem};

@@ -1,5 +1,4 @@
 //! The transport against a real listener on loopback.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,13 +1,10 @@
 //! Each world with a guest that tells what it sees: what goes in, what comes out, and what stays hidden.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::support::{guest, message};
 use serde_json::json;
-use support::{guest, message};
 use windlass_core::plan::{Base, Build, Destination as PlannedDestination, Engine};
 use windlass_core::setting::Value;
 use windlass_core::{Digest, Place, Plan, Repository, Secret};

@@ -1,14 +1,11 @@
 //! Loading plugins: what is taken, what is refused, and where compiled code comes from.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::support::component;
 use sha2::{Digest as _, Sha256};
-use support::component;
 use windlass_core::{Digest, EventSink, chain};
 use windlass_runtime::host::source::SourceFacts;
 use windlass_runtime::{BuiltIn, Compiler, Context, Limits, LoadError, Options, Plugin, Role, Runtime, compile, tag_policy};
@@ -131,8 +128,8 @@ fn the_compilers_child_has_limits_and_gives_its_reason() {
 
 #[test]
 fn wasi_has_nothing_behind_it() {
-    // A guest for wasm32-wasip2, whose standard library imports WASI; see fixtures/README.md.
-    let plugin = load(include_bytes!("fixtures/wasi-tagger.wasm").to_vec()).unwrap();
+    // A guest for wasm32-wasip2, whose standard library imports WASI; see ../fixtures/README.md.
+    let plugin = load(include_bytes!("../fixtures/wasi-tagger.wasm").to_vec()).unwrap();
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let copy = std::sync::Arc::clone(&seen);
     let context = Context::closed(EventSink::new(move |event| {
@@ -155,7 +152,7 @@ fn wasi_has_nothing_behind_it() {
 
 #[test]
 fn a_guest_of_every_released_interface_still_works() {
-    let plugin = load(include_bytes!("fixtures/interface-0.1.0.wasm").to_vec()).unwrap();
+    let plugin = load(include_bytes!("../fixtures/interface-0.1.0.wasm").to_vec()).unwrap();
     let settings = plugin.check_settings(&[]).unwrap();
     let context = Context::closed(EventSink::silent());
     let so_far = [windlass_core::Tag::parse("1").unwrap()];
