@@ -289,6 +289,19 @@ impl Error {
         Some(text)
     }
 
+    /// Whether nothing was heard, so that asking for something else makes no sense.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Broken { .. } | Self::TimedOut { .. } | Self::RateLimited { .. })
+    }
+
+    /// Whether a registry refuses a manifest because it lacks what that points to.
+    #[must_use]
+    pub fn is_about_missing_content(&self) -> bool {
+        const CODES: [&str; 3] = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"];
+        let (Self::Refused { told, .. } | Self::NotFound { told, .. }) = self else { return false };
+        CODES.iter().any(|code| told.has(code))
+    }
+
     /// Whether who asks, or the lack of a credential, is the reason.
     #[must_use]
     pub fn is_about_credentials(&self) -> bool {

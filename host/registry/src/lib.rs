@@ -33,7 +33,7 @@ pub use download::{DownloadError, Downloaded, Downloads};
 pub use error::Error;
 pub use options::{ClientCertificate, EVERY_HOST, Hosts, Limits, Mirror, OptionError, Options};
 pub use pull::Resolved;
-pub use push::{Mounts, Placed, Pushed, Upload};
+pub use push::{Mounts, Placed, Pushed};
 pub use registry::Registry;
 pub use source::{BlobSource, LazyBlobs};
 pub use store::{BlobWriter, Blobs, StoreError};

@@ -9,6 +9,7 @@
 //! A program that embeds this calls [`init`] first thing in `main`, before it starts a thread.
 
 mod agents;
+mod ahead;
 mod attestation;
 mod bases;
 mod built_in;

@@ -126,18 +126,30 @@ pub(crate) async fn push(
     events: &EventSink,
 ) -> Result<Vec<String>, PublishError> {
     let mounts: Mounts = image.origins.iter().map(|(digest, repository)| (digest.clone(), vec![repository.clone()])).collect();
-    let refused = |target: &Target| {
-        let repository = target.repository.clone();
-        move |error| PublishError::Push { repository, source: Box::new(error) }
-    };
+    let mut contents = Vec::new();
     for target in targets {
         let pushed = registry.push_content(&target.repository, &image.tree, image.source.as_ref(), &mounts, events);
-        pushed.await.map_err(refused(target))?;
+        contents.push(pushed.await.map_err(|error| refused(target, error))?);
     }
     let mut references = Vec::new();
-    for target in targets {
-        registry.push_tags(&target.repository, image.tree.root(), &target.tags, events).await.map_err(refused(target))?;
-        references.extend(target.tags.iter().map(|tag| format!("{}:{tag}", target.repository)));
+    for (target, pushed) in targets.iter().zip(&contents) {
+        let tag = |pushed| registry.push_tags(&target.repository, image.tree.root(), pushed, &target.tags, events);
+        match tag(pushed).await {
+            Err(error) if pushed.existed && error.is_about_missing_content() => {
+                // The manifest was there, and something that it points to was not.
+                let whole =
+                    registry.push_whole_content(&target.repository, &image.tree, image.source.as_ref(), &mounts, events);
+                let pushed = whole.await.map_err(|error| refused(target, error))?;
+                tag(&pushed).await
+            }
+            settled => settled,
+        }
+        .map_err(|error| refused(target, error))?;
+        references.extend(target.references().map(|reference| reference.to_string()));
     }
     Ok(references)
+}
+
+fn refused(target: &Target, error: windlass_registry::Error) -> PublishError {
+    PublishError::Push { repository: target.repository.clone(), source: Box::new(error) }
 }

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc::UnboundedSender;
 use windlass_builder::execute::{StepOutcome, Workshop};
 use windlass_builder::store::Store;
 use windlass_core::setting::Settings;
 use windlass_core::{ExitCode, Finding, Reference, Repository, Severity, chain};
 use windlass_layer::Compression;
+use windlass_registry::image::Descriptor;
 use windlass_registry::{Action, Credential, CredentialError, CredentialSource, Registry};
 use windlass_runtime::host::plan_view::PlanFacts;
 use windlass_runtime::registry_adapter::{self, Authorization};
 use windlass_runtime::{Context, Plugin, policy};
 use windlass_sandbox::{Cancel, Isolation};
 
+use crate::ahead::Ahead;
 use crate::attestation::Facts;
 use crate::connection;
 use crate::credentials::{Authorizer, Credentials};
@@ -100,7 +103,9 @@ impl Run<'_> {
         })?;
         let store = Arc::new(store);
         let started = jiff::Timestamp::now();
-        let image = self.build(&registry, &credentials, &store, report).await?;
+        let mut ahead = self.ahead(&registry, &store);
+        let finished_layers = ahead.as_mut().and_then(Ahead::listener);
+        let image = self.build(&registry, &credentials, &store, finished_layers, report).await?;
         report.image = Some(image.report());
         self.check_image(&image, &store, report).await?;
         let targets: Vec<Target> = (self.planned.destinations.iter())
@@ -125,6 +130,9 @@ impl Run<'_> {
         if step.push && !targets.is_empty() {
             for destination in &self.planned.destinations {
                 report.prepared.extend(self.prepare(destination).await?);
+            }
+            if let Some(ahead) = ahead {
+                ahead.finish().await;
             }
             report.pushed = publish::push(image, &targets, &registry, &self.surroundings.events).await?;
             for destination in &self.planned.destinations {
@@ -231,11 +239,21 @@ impl Run<'_> {
         Ok(false)
     }
 
+    /// Layers are sent while the build goes on, unless a policy has still to see what is in the image.
+    fn ahead(&self, registry: &Registry, store: &Store) -> Option<Ahead> {
+        let Planned { step, policies, destinations, outside, .. } = self.planned;
+        let repositories: Vec<Repository> =
+            destinations.iter().map(|destination| destination.resolved.repository.clone()).collect();
+        let may = step.push && policies.is_empty() && outside.is_none() && !repositories.is_empty();
+        may.then(|| Ahead::start(registry, repositories, store.blobs(), &self.surroundings.events))
+    }
+
     async fn build(
         &self,
         registry: &Registry,
         credentials: &Credentials,
         store: &Arc<Store>,
+        finished_layers: Option<UnboundedSender<Descriptor>>,
         report: &mut Report,
     ) -> Result<Image, Failure> {
         let Planned { step, recipe, outside, graph_facts, .. } = self.planned;
@@ -258,6 +276,7 @@ impl Run<'_> {
             remotes: Arc::new(Remote::new(environment, Access::of_secrets(&step.build, environment))),
             events: events.clone(),
             cancel: self.machine.cancel.clone(),
+            finished_layers,
         };
         let built =
             engine::build(&step.build, recipe, &circumstances, workshop).await.map_err(|error| Failure::from(error.as_ref()))?;

@@ -34,6 +34,7 @@ mod platforms;
 mod plugin_author;
 mod plugin_command;
 mod progress;
+mod pushing;
 mod rebuild;
 mod remote_add;
 mod remote_context;

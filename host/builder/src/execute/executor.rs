@@ -148,6 +148,15 @@ impl Executor {
         stage.platform.clone().unwrap_or_else(|| self.session.platform.clone())
     }
 
+    /// Whether the layers of a stage are layers of the image: the target's own, and those of the stages below it.
+    pub(crate) fn is_of_the_image(&self, stage: &Stage) -> bool {
+        let below = |index: &usize| match self.graph.stages()[*index].base {
+            Origin::Stage(base) => Some(base),
+            _ => None,
+        };
+        std::iter::successors(Some(self.graph.target()), below).any(|index| index == stage.index)
+    }
+
     /// The RUN steps on top of a base image, which run programs of the stage's platform: each with that platform. What a
     /// stage from scratch runs is anyone's guess.
     pub(crate) fn programs(&self) -> impl Iterator<Item = (Platform, &Place)> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt, TryFutureExt};
 use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
 use windlass_core::event::{Outcome, Stage};
 use windlass_core::{EventSink, Platform, Repository, Secret};
 use windlass_layer::{Compression, LayerOptions, Listing, OverlayXattrs, Ownership, SnapshotFormat};
@@ -12,7 +13,7 @@ use windlass_registry::{Blobs, Registry};
 use windlass_sandbox::{Cancel, Isolation};
 
 use super::error::{BuildError, Problem};
-use super::layer::BlobFuture;
+use super::layer::{BlobFuture, BuildLayer};
 use super::remote::Remotes;
 use super::request::{Argument, BuildRequest};
 use crate::store::{KeyBuilder, SnapshotId, StepKey, StepLayer, StepRecord, Store};
@@ -30,6 +31,8 @@ pub struct Workshop {
     pub events: EventSink,
     /// What stops running steps.
     pub cancel: Cancel,
+    /// Who is told of each layer of the image that a step makes, as soon as its blob is in the store.
+    pub finished_layers: Option<UnboundedSender<Descriptor>>,
 }
 
 /// One build at work, for one platform.
@@ -44,6 +47,7 @@ pub(crate) struct Session {
     pub(crate) events: EventSink,
     pub(crate) cancel: Cancel,
     pub(crate) format: SnapshotFormat,
+    finished_layers: Option<UnboundedSender<Descriptor>>,
     /// Told apart from other builds at the same time.
     nonce: String,
 }
@@ -68,6 +72,7 @@ impl Session {
                 events: workshop.events.clone(),
                 cancel: workshop.cancel.clone(),
                 format,
+                finished_layers: workshop.finished_layers.clone(),
                 nonce: format!("{nonce}-{number}"),
             })
         };
@@ -139,6 +144,18 @@ impl Session {
         };
         self.record(&made.keys, &StepRecord { layer: Some(layer.clone()), created: made.created, continues: None })?;
         Ok(Arc::new(layer))
+    }
+
+    /// Tells of a layer of the image when its blob is there.
+    pub(crate) fn tell_when_finished(&self, layer: &Arc<BuildLayer>) {
+        let Some(listener) = self.finished_layers.clone().filter(|_| layer.origin().is_none()) else { return };
+        let layer = Arc::clone(layer);
+        tokio::spawn(async move {
+            if let Ok(blob) = layer.blob().await {
+                // Whoever has stopped listening needs to know no more.
+                let _ = listener.send(Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size));
+            }
+        });
     }
 
     /// Records what a step has made under each of `keys`.

@@ -248,6 +248,9 @@ impl<'a> Walk<'a> {
         self.state.steps.push((title, outcome));
         match effect.layer {
             Some(layer) => {
+                if outcome == StepOutcome::Run && self.executor.is_of_the_image(self.stage) {
+                    self.executor.session().tell_when_finished(&layer);
+                }
                 self.state.layers.push(layer);
                 self.state.created = Some(effect.created.clone());
                 self.note(told, Some(effect.created));

@@ -41,8 +41,8 @@ pub(super) async fn request(
 ) -> Result<Result<Token, Told>, Error> {
     let mut retry = Retry::new(asked.wire.options);
     loop {
-        let (call, mut payload) = call(realm, service, scopes, credential, asked)?;
-        let sent = asked.wire.send(call, &mut payload, &|_| {}).await;
+        let (call, payload) = call(realm, service, scopes, credential, asked)?;
+        let sent = asked.wire.send(call, &payload, &|_| {}).await;
         let (verdict, error) = match sent {
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Fault(url, fault)) => {

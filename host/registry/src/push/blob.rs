@@ -32,7 +32,7 @@ pub enum Placed {
 }
 
 /// An upload that a registry has opened, or has no need of.
-pub(super) enum Begun {
+enum Begun {
     Mounted,
     Session(Url),
 }
@@ -53,7 +53,7 @@ impl Registry {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Placed, Error> {
         let route = self.route(repository, Action::Push)?;
-        let placed = if route.knows(&blob.digest) {
+        let placed = if self.is_known(repository, &blob.digest) {
             Placed::Existed
         } else {
             let _permit = self.inner.pushes.acquire().await.expect("the semaphore is never closed");
@@ -62,8 +62,19 @@ impl Registry {
         if placed != Placed::Uploaded {
             progress(blob.size);
         }
-        route.remember(&blob.digest);
+        self.remember(repository, &blob.digest);
         Ok(placed)
+    }
+
+    /// Whether this client has seen the blob in the repository.
+    pub(super) fn is_known(&self, repository: &Repository, digest: &Digest) -> bool {
+        let present = self.inner.present.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        present.contains(&(repository.clone(), digest.clone()))
+    }
+
+    fn remember(&self, repository: &Repository, digest: &Digest) {
+        let mut present = self.inner.present.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        present.insert((repository.clone(), digest.clone()));
     }
 }
 
@@ -102,9 +113,7 @@ impl Route {
         let scope = format!("repository:{}:{}", from.path(), Action::Pull.scope());
         match self.begin(Some((digest, from)), vec![scope]).await {
             Ok(begun) => Ok(Some(begun)),
-            Err(
-                error @ (Error::Unreachable { .. } | Error::Broken { .. } | Error::TimedOut { .. } | Error::RateLimited { .. }),
-            ) => Err(error),
+            Err(error) if error.is_of_the_connection() => Err(error),
             Err(error) => {
                 tracing::debug!(%error, "mounting a blob was refused");
                 Ok(None)
@@ -113,7 +122,7 @@ impl Route {
     }
 
     /// Opens an upload, or mounts.
-    pub(super) async fn begin(&self, mount: Option<(&Digest, &Repository)>, scopes: Vec<String>) -> Result<Begun, Error> {
+    async fn begin(&self, mount: Option<(&Digest, &Repository)>, scopes: Vec<String>) -> Result<Begun, Error> {
         let path = match mount {
             None => "blobs/uploads/".to_owned(),
             Some((digest, from)) => format!("blobs/uploads/?mount={digest}&from={}", encoded(from.path())),
@@ -137,7 +146,7 @@ impl Route {
     }
 
     /// Where an upload goes on. A location at another origin is asked without credentials.
-    pub(super) fn upload_location(&self, response: &Response, what: &str) -> Result<Option<Url>, Error> {
+    fn upload_location(&self, response: &Response, what: &str) -> Result<Option<Url>, Error> {
         let location = response.headers().get(LOCATION);
         location.map(|value| self.wire().location(value, response.url(), what)).transpose()
     }
@@ -159,8 +168,7 @@ impl Route {
                     Begun::Mounted => return Ok(()),
                 },
             };
-            let payload = Payload::Blob { source, blob };
-            let Err(error) = self.commit(url, &blob.digest, blob.size, payload, progress).await else { return Ok(()) };
+            let Err(error) = self.commit(url, blob, source, progress).await else { return Ok(()) };
             match retry.after_error(&error) {
                 Verdict::Again(pause) => {
                     tracing::debug!(?pause, %error, "starting an upload over");
@@ -171,25 +179,21 @@ impl Route {
         }
     }
 
-    /// Ends an upload, with the blob or what is left of it.
-    pub(super) async fn commit(
+    /// Ends an upload with the blob.
+    async fn commit(
         &self,
         mut url: Url,
-        digest: &Digest,
-        size: u64,
-        payload: Payload<'_>,
+        blob: &Descriptor,
+        source: &dyn BlobSource,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), Error> {
+        let Descriptor { digest, size, .. } = blob;
         url.query_pairs_mut().append_pair("digest", digest.as_str());
-        let blob = format!("blob {digest}");
-        let what = format!("the upload of {blob}");
+        let what = format!("the upload of blob {digest}");
         let mut ask = self.ask(Method::PUT, "", what.clone());
         ask.target = Target::Url(url);
         ask.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        if matches!(payload, Payload::None) {
-            ask.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        ask.payload = payload;
+        ask.payload = Payload::Blob { source, blob };
         ask.only_once = true;
         ask.patience = self.inner.options.limits.commit + Duration::from_secs(size / STORED_PER_SECOND);
         let response = match self.send(ask, progress).await? {
@@ -213,16 +217,6 @@ impl Route {
             }),
             _ => Ok(()),
         }
-    }
-
-    fn knows(&self, digest: &Digest) -> bool {
-        let present = self.inner.present.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        present.contains(&(self.repository.clone(), digest.clone()))
-    }
-
-    pub(super) fn remember(&self, digest: &Digest) {
-        let mut present = self.inner.present.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        present.insert((self.repository.clone(), digest.clone()));
     }
 }
 

@@ -31,8 +31,7 @@ impl Registry {
         match put(&route, manifest, tag.as_str(), Some(tag)).await {
             Err(error @ Error::TagImmutable { .. }) => {
                 // An earlier attempt may have got through without our knowing it.
-                let there = self.pushed_digest(&repository.tagged(tag.clone())).await;
-                if there.is_ok_and(|digest| digest.as_ref() == Some(manifest.digest())) { Ok(()) } else { Err(error) }
+                if self.points_to(repository, tag, manifest).await { Ok(()) } else { Err(error) }
             }
             settled => settled,
         }

@@ -3,8 +3,6 @@
 mod blob;
 mod image;
 mod manifest;
-mod stream;
 
 pub use blob::Placed;
 pub use image::{Mounts, Pushed};
-pub use stream::Upload;

@@ -18,8 +18,8 @@ use crate::source::BlobSource;
 /// Small enough that a slow line takes one within the stall limit, large enough to be cheap.
 const PIECE: usize = 64 * 1024;
 
-/// Pieces of a blob as they come.
-pub(crate) type Pieces = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
+/// Pieces of a blob as they are read.
+type Pieces = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
 /// What a request carries.
 pub(crate) enum Payload<'a> {
@@ -29,31 +29,24 @@ pub(crate) enum Payload<'a> {
     Bytes(Bytes),
     /// A blob, opened anew for every attempt.
     Blob { source: &'a dyn BlobSource, blob: &'a Descriptor },
-    /// Pieces that come only once; `None` when they were sent.
-    Stream(Option<Pieces>),
 }
 
 /// A body that is ready to be sent.
 pub(crate) struct Outgoing {
     pub(crate) body: Body,
-    pub(crate) length: Option<u64>,
+    pub(crate) length: u64,
     pub(crate) meter: Arc<Meter>,
 }
 
 impl Payload<'_> {
-    /// Whether it can be sent again.
-    pub(crate) fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::Stream(_))
-    }
-
     /// Opens the body for one attempt; `None` when there is nothing to send.
-    pub(crate) async fn open(&mut self) -> Result<Option<Outgoing>, Fault> {
+    pub(crate) async fn open(&self) -> Result<Option<Outgoing>, Fault> {
         match self {
             Self::None => Ok(None),
             Self::Bytes(bytes) => {
                 let (length, meter) = (bytes.len() as u64, Arc::new(Meter::default()));
                 meter.done.store(true, Ordering::Relaxed);
-                Ok(Some(Outgoing { body: Body::from(bytes.clone()), length: Some(length), meter }))
+                Ok(Some(Outgoing { body: Body::from(bytes.clone()), length, meter }))
             }
             Self::Blob { source, blob } => {
                 let file = source.open(blob).await.map_err(Fault::Source)?;
@@ -62,17 +55,13 @@ impl Payload<'_> {
                     return Err(Fault::Source(format!("it is {size} bytes long, expected {}", blob.size).into()));
                 }
                 let pieces: Pieces = Box::pin(ReaderStream::with_capacity(tokio::fs::File::from_std(file), PIECE));
-                Ok(Some(metered(pieces, Some(size))))
+                Ok(Some(metered(pieces, size)))
             }
-            Self::Stream(pieces) => match pieces.take() {
-                Some(pieces) => Ok(Some(metered(pieces, None))),
-                None => Err(Fault::Source("the stream was already sent".into())),
-            },
         }
     }
 }
 
-fn metered(pieces: Pieces, length: Option<u64>) -> Outgoing {
+fn metered(pieces: Pieces, length: u64) -> Outgoing {
     let meter = Arc::new(Meter::default());
     Outgoing { body: Body::wrap_stream(Metered { pieces, meter: Arc::clone(&meter) }), length, meter }
 }

@@ -46,12 +46,12 @@ impl Wire<'_> {
     pub(crate) async fn send(
         self,
         mut call: Call<'_>,
-        payload: &mut Payload<'_>,
+        payload: &Payload<'_>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Response, Failure> {
         for _ in 0..=MOST_REDIRECTS {
             let response = self.once(&call, payload, progress).await?;
-            if !is_redirect(response.status(), &call.method, payload) {
+            if !is_redirect(response.status(), &call.method) {
                 return Ok(response);
             }
             let Some(location) = response.headers().get(LOCATION) else { return Ok(response) };
@@ -108,7 +108,7 @@ impl Wire<'_> {
     async fn once(
         self,
         call: &Call<'_>,
-        payload: &mut Payload<'_>,
+        payload: &Payload<'_>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Response, Failure> {
         let client = self.clients.client(self.options, &call.url, self.registry, self.action)?;
@@ -120,9 +120,7 @@ impl Wire<'_> {
         }
         let mut meter = None;
         if let Some(outgoing) = payload.open().await.map_err(failed)? {
-            if let Some(length) = outgoing.length {
-                request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-            }
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(outgoing.length));
             *request.body_mut() = Some(outgoing.body);
             meter = Some(outgoing.meter);
         }
@@ -167,12 +165,11 @@ impl Wire<'_> {
     }
 }
 
-/// Whether an answer sends the request elsewhere. A request with a body is repeated only where the status keeps the
-/// method and the body can be had again.
-fn is_redirect(status: StatusCode, method: &Method, payload: &Payload<'_>) -> bool {
+/// Whether an answer sends the request elsewhere. A request with a body is repeated only where the status keeps the method.
+fn is_redirect(status: StatusCode, method: &Method) -> bool {
     match status.as_u16() {
         301..=303 => matches!(*method, Method::GET | Method::HEAD),
-        307 | 308 => payload.is_repeatable(),
+        307 | 308 => true,
         _ => false,
     }
 }

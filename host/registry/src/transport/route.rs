@@ -127,7 +127,7 @@ impl Route {
                 }
             };
             match verdict {
-                Verdict::Again(pause) if !ask.only_once && ask.payload.is_repeatable() => {
+                Verdict::Again(pause) if !ask.only_once => {
                     tracing::debug!(?pause, what = %ask.what, %error, "trying again");
                     tokio::time::sleep(pause).await;
                 }
@@ -161,13 +161,13 @@ impl Route {
             let authorization = grant.as_ref().map(|grant| grant.header.clone());
             let (method, headers, what) = (ask.method.clone(), ask.headers.clone(), ask.what.as_str());
             let call = Call { method, url, headers, authorization, patience: ask.patience, what };
-            let response = self.wire().send(call, &mut ask.payload, progress).await?;
+            let response = self.wire().send(call, &ask.payload, progress).await?;
             let refusal = match Refusal::read(response, tried).await {
                 Ok(response) => return Ok(Answered::Good(response)),
                 Err(refusal) if self.is_about_who_asks(&refusal, grant.is_some()) => refusal,
                 Err(refusal) => return Ok(Answered::Bad(refusal)),
             };
-            if refused.is_some() || !ask.payload.is_repeatable() {
+            if refused.is_some() {
                 return Err(unauthorized(asked, refusal.tried, refusal.told).into());
             }
             if let Err(fault) = self.endpoint.grants.learn(asked, &refusal.headers, &mut scopes).await

@@ -23,8 +23,8 @@ async fn a_mapped_registry_keeps_its_name_for_credentials_and_repositories() {
     let login = Login::basic(&["right"]);
     let registry = client_as(options, &login);
     let (repository, events) = (repository(ECR, "team/app"), EventSink::silent());
-    registry.push_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
-    registry.push_tags(&repository, image.tree.root(), &[Tag::parse("1").unwrap()], &events).await.unwrap();
+    let pushed = registry.push_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
+    registry.push_tags(&repository, image.tree.root(), &pushed, &[Tag::parse("1").unwrap()], &events).await.unwrap();
     registry.resolve(&reference(&format!("{ECR}/team/app:1")), &amd64()).await.unwrap();
     let asked = login.asked.lock().unwrap();
     assert!(!asked.is_empty() && asked.iter().all(|(name, _)| *name == format!("{ECR}/team/app")), "{asked:?}");
@@ -52,8 +52,8 @@ async fn a_pull_asks_mirrors_first_and_goes_on_to_the_registry_itself() {
     let events = EventSink::silent();
     for (host, path) in [(origin.host(), "library/app"), (mirror.host(), "hub/library/app")] {
         let (registry, repository) = (client(Options::default()), repository(&host, path));
-        registry.push_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
-        registry.push_tags(&repository, image.tree.root(), &[Tag::parse("1").unwrap()], &events).await.unwrap();
+        let pushed = registry.push_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
+        registry.push_tags(&repository, image.tree.root(), &pushed, &[Tag::parse("1").unwrap()], &events).await.unwrap();
     }
     let down = format!("127.0.0.1:{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
     let broken = Fake::start(|_, _| reply(500).body("<html>")).await;

@@ -26,8 +26,8 @@ async fn an_image_is_resolved_by_tag_and_by_digest_and_its_layers_are_verified()
     let image = Image::new(Format::Docker, "linux/amd64", "pull");
     let (registry, repository) = (client(Options::default()), repository(&server.host(), "team/app"));
     let events = EventSink::silent();
-    registry.push_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
-    registry.push_tags(&repository, image.tree.root(), &[Tag::parse("1").unwrap()], &events).await.unwrap();
+    let pushed = registry.push_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
+    registry.push_tags(&repository, image.tree.root(), &pushed, &[Tag::parse("1").unwrap()], &events).await.unwrap();
     let by_tag = reference(&format!("{repository}:1"));
     assert_eq!(registry.resolve_digest(&by_tag).await.unwrap(), *image.tree.root().digest());
     assert!(registry.exists(&by_tag).await.unwrap());

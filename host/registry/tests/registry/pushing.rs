@@ -1,12 +1,9 @@
 //! Pushing.
 
-use std::io;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
-use futures_util::stream;
 use windlass_core::{EventSink, Platform, Tag};
 use windlass_registry::image::{Format, Tree};
 use windlass_registry::{Blobs, Error, LazyBlobs, Mounts, Options, Placed, sha256};
@@ -29,7 +26,7 @@ async fn an_image_is_pushed_and_read_back_by_skopeo() {
         let pushed = registry.push_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
         assert!(pushed.blobs.iter().all(|(_, placed)| *placed == Placed::Uploaded));
         assert!(registry.tags(&repository).await.is_err() || registry.tags(&repository).await.unwrap().is_empty(), "no tag yet");
-        registry.push_tags(&repository, image.tree.root(), &[tag("1"), tag("latest")], &events).await.unwrap();
+        registry.push_tags(&repository, image.tree.root(), &pushed, &[tag("1"), tag("latest")], &events).await.unwrap();
         let mut tags = registry.tags(&repository).await.unwrap();
         tags.sort();
         assert_eq!(tags, [tag("1"), tag("latest")]);
@@ -55,8 +52,8 @@ async fn an_index_is_pushed_with_its_images() {
             image.store.put(&images[0].store.read(&blob.digest, u64::MAX).unwrap()).unwrap();
         }
     }
-    registry.push_content(&repository, &tree, &images[1].store, &Mounts::new(), &EventSink::silent()).await.unwrap();
-    registry.push_tags(&repository, tree.root(), &[tag("1")], &EventSink::silent()).await.unwrap();
+    let pushed = registry.push_content(&repository, &tree, &images[1].store, &Mounts::new(), &EventSink::silent()).await.unwrap();
+    registry.push_tags(&repository, tree.root(), &pushed, &[tag("1")], &EventSink::silent()).await.unwrap();
     let reference = reference(&format!("{repository}:1"));
     let found = registry.resolve(&reference, &Platform::parse("arm64").unwrap()).await.unwrap();
     assert_eq!(found.manifest.digest(), images[1].tree.root().digest());
@@ -101,30 +98,16 @@ async fn missing_layers_are_fetched_only_when_they_are_needed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_begins_before_its_digest_is_known() {
-    let server = Server::open();
-    let (registry, repository) = (client(Options::default()), repository(&server.host(), "stream"));
-    let pieces: Vec<Bytes> = (0..200_u8).map(|byte| Bytes::from(vec![byte; 10_000])).collect();
-    let whole = pieces.concat();
-    let mut upload = registry.begin_upload(&repository).await.unwrap();
-    let sent = AtomicUsize::new(0);
-    upload.send(stream::iter(pieces.into_iter().map(Ok)), &|done| sent.store(done as usize, Ordering::SeqCst)).await.unwrap();
-    assert_eq!(sent.load(Ordering::SeqCst), whole.len());
-    let digest = sha256(&whole);
-    upload.finish(&digest, whole.len() as u64).await.unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let blobs = Blobs::open(directory.path()).unwrap();
-    let blob = windlass_registry::image::Descriptor::new("x", digest.clone(), whole.len() as u64);
-    registry.fetch_blob(&repository, &blob, &blobs, &|_| {}).await.unwrap();
-    assert_eq!(blobs.read(&digest, u64::MAX).unwrap(), whole);
-    // A wrong digest is the registry's to refuse, and a piece that fails is ours.
-    let mut upload = registry.begin_upload(&repository).await.unwrap();
-    upload.send(stream::iter([Ok(Bytes::from_static(b"x"))]), &|_| {}).await.unwrap();
-    assert!(upload.finish(&sha256(b"y"), 1).await.is_err());
-    let mut upload = registry.begin_upload(&repository).await.unwrap();
-    let broken = upload.send(stream::iter([Err(io::Error::other("compressor died"))]), &|_| {}).await.unwrap_err();
-    assert!(told(&broken).contains("compressor died"), "{}", told(&broken));
-    upload.abandon().await;
+async fn nothing_is_asked_for_below_a_manifest_that_is_there() {
+    let fake = lenient(|request, _| (request.method == "HEAD" && request.target.contains("/manifests/")).then(|| reply(200))).await;
+    let image = Image::new(Format::Oci, "linux/amd64", "there");
+    let repository = repository(&fake.host(), "a/b");
+    let (registry, events) = (client(Options::default()), EventSink::silent());
+    let pushed = registry.push_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
+    assert!(pushed.blobs.iter().all(|(_, placed)| *placed == Placed::Existed));
+    assert_eq!(fake.count("HEAD", "/blobs/") + fake.count("POST", "/") + fake.count("PUT", "/"), 0);
+    registry.push_whole_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
+    assert_eq!(fake.count("PUT", "/manifests/"), 1);
 }
 
 /// Answers as a registry that takes every upload, apart from what `fault` says of a request.

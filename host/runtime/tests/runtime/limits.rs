@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use windlass_core::{Digest, Tag};
 
-use crate::support::{guest, limited, message};
+use crate::support::{component, guest, limited, message};
 use windlass_plugin_test::{FakeRegistry, PluginUnderTest, SourceFacts, Tagging, tags};
 use windlass_runtime::host::registry_view::{RegistryError, RegistryView};
 use windlass_runtime::{Limits, PluginError, Problem};
@@ -45,7 +45,7 @@ fn a_looping_plugin_does_not_hold_up_the_others_of_its_thread() {
     .unwrap();
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio.block_on(async {
-        let wasm = support::component("guest_tagger");
+        let wasm = component("guest_tagger");
         let plugin = windlass_runtime::Plugin::from_bytes(&runtime, "guest", wasm, None).await.unwrap();
         let context = windlass_runtime::Context::closed(windlass_core::EventSink::silent());
         let settings = plugin
@@ -87,7 +87,7 @@ fn a_plugin_that_eats_memory_is_stopped_at_its_limit() {
 
 /// Loads the guest under limits that do not even let it start.
 fn limited_error(limits: Limits) -> String {
-    let error = PluginUnderTest::from_component("guest", support::component("guest_tagger"), limits).unwrap_err();
+    let error = PluginUnderTest::from_component("guest", component("guest_tagger"), limits).unwrap_err();
     windlass_core::chain(&error)
 }
 

@@ -1,0 +1,119 @@
+//! What a push sends, and when: layers while later steps run, nothing that the registry has, nothing that is not of the image.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use windlass_e2e::base_images::Busybox;
+use windlass_e2e::servers::scripted::{Request, Response};
+use windlass_e2e::{DockerRegistry, Image, Proxy, Workspace};
+
+/// A registry behind a proxy that tells at `/arrived` whether a blob has come in.
+struct Place {
+    registry: DockerRegistry,
+    proxy: Proxy,
+    workspace: Workspace,
+}
+
+impl Place {
+    fn new() -> Self {
+        let registry = DockerRegistry::open();
+        let arrived = Arc::new(AtomicBool::new(false));
+        let proxy = Proxy::before(registry.host(), move |request| {
+            if is_blob(request) {
+                arrived.store(true, Ordering::SeqCst);
+            }
+            (request.target == "/arrived").then(|| {
+                let status = if arrived.load(Ordering::SeqCst) { 200 } else { 404 };
+                Response::json(status, "{}")
+            })
+        });
+        Self { registry, proxy, workspace: Workspace::new() }
+    }
+
+    fn write(&self, dockerfile: &str) {
+        let base = Busybox::default().push(&self.registry, "base:1");
+        let ask = format!("busybox wget -q -O /dev/null http://{}/arrived", self.proxy.host());
+        self.workspace.write("Dockerfile", dockerfile.replace("BASE", &base).replace("ASK", &ask));
+    }
+
+    /// Builds, pushes to the proxy, and gives the requests of this run.
+    fn push(&self, tag: &str, more: &[&str]) -> Vec<Request> {
+        let before = self.proxy.seen().len();
+        let name = format!("{}/app:{tag}", self.proxy.host());
+        self.workspace.windlass(["build", ".", "--push", "-t", &name]).args(more).run().succeeds();
+        self.proxy.seen().split_off(before)
+    }
+
+    fn image(&self, tag: &str) -> Image {
+        Image::read(&format!("docker://{}/app:{tag}", self.registry.host()), None)
+    }
+}
+
+/// Whether a request ends the upload of a blob.
+fn is_blob(request: &Request) -> bool {
+    request.method == "PUT" && request.target.contains("digest=")
+}
+
+#[test]
+fn a_layer_is_sent_while_the_next_step_runs() {
+    let place = Place::new();
+    // The second step ends only when the first one's layer has come in.
+    place.write(
+        "FROM BASE\nRUN echo first > /first\n\
+         RUN --network=host n=0; until ASK; do n=$((n+1)); test $n -lt 300 || exit 1; sleep 0.1; done\n",
+    );
+    let sent = place.push("1", &[]);
+    assert_eq!(place.image("1").text("first"), "first\n");
+    let digest = |request: &Request| request.target.split_once("digest=").unwrap().1.to_owned();
+    let mut digests: Vec<_> = sent.iter().filter(|request| is_blob(request)).map(digest).collect();
+    let all = digests.len();
+    digests.sort();
+    digests.dedup();
+    assert_eq!(digests.len(), all, "a blob was sent twice");
+}
+
+#[test]
+fn nothing_is_sent_before_a_policy_has_seen_the_image() {
+    let place = Place::new();
+    place.write("FROM BASE\nRUN echo first > /first\nRUN --network=host sleep 1; if ASK; then echo early > /early; fi\n");
+    let allowed = format!("base-images.allow={}", place.registry.host());
+    place.push("1", &["--policy", "base-images", "--set", &allowed]);
+    assert!(!place.image("1").files.contains_key("early"));
+}
+
+#[test]
+fn layers_of_other_stages_stay_here() {
+    let place = Place::new();
+    place.write(
+        "FROM BASE AS build\nRUN echo source > /source && echo program > /program\nRUN sleep 1\n\
+         FROM BASE\nCOPY --from=build /program /\n",
+    );
+    let sent = place.push("1", &[]).iter().filter(|request| is_blob(request)).count();
+    let image = place.image("1");
+    // The base's layer, the one that was copied, and the configuration.
+    assert_eq!((sent, image.manifest["layers"].as_array().unwrap().len()), (3, 2));
+}
+
+#[test]
+fn an_unchanged_image_costs_a_question_and_no_upload() {
+    let place = Place::new();
+    place.write("FROM BASE\nRUN echo 1 > /1\nRUN echo 2 > /2\n");
+    place.push("1", &[]);
+    let again = place.push("1", &[]);
+    assert!(again.iter().all(|request| matches!(request.method.as_str(), "HEAD" | "GET")), "{again:?}");
+    assert!(!again.iter().any(|request| request.target.contains("/blobs/")), "{again:?}");
+    let tagged = place.push("2", &[]);
+    let puts: Vec<_> = tagged.iter().filter(|request| request.method == "PUT").map(|request| request.target.as_str()).collect();
+    assert_eq!(puts, ["/v2/app/manifests/2"]);
+}
+
+#[test]
+fn what_a_registry_has_lost_is_sent_again() {
+    let place = Place::new();
+    place.write("FROM BASE\nRUN echo 1 > /1\n");
+    place.push("1", &[]);
+    let layer = place.image("1").manifest["layers"][1]["digest"].as_str().unwrap().to_owned();
+    std::fs::remove_file(place.registry.blob(&layer)).unwrap();
+    place.push("2", &[]);
+    assert_eq!(place.image("2").text("1"), "1\n");
+}
