@@ -137,8 +137,7 @@ pub(crate) async fn push(
         match tag(pushed).await {
             Err(error) if pushed.existed && error.is_about_missing_content() => {
                 // The manifest was there, and something that it points to was not.
-                let whole =
-                    registry.push_whole_content(&target.repository, &image.tree, image.source.as_ref(), &mounts, events);
+                let whole = registry.push_whole_content(&target.repository, &image.tree, image.source.as_ref(), &mounts, events);
                 let pushed = whole.await.map_err(|error| refused(target, error))?;
                 tag(&pushed).await
             }

@@ -105,12 +105,7 @@ impl Wire<'_> {
         }
     }
 
-    async fn once(
-        self,
-        call: &Call<'_>,
-        payload: &Payload<'_>,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Response, Failure> {
+    async fn once(self, call: &Call<'_>, payload: &Payload<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Response, Failure> {
         let client = self.clients.client(self.options, &call.url, self.registry, self.action)?;
         let failed = |fault| Failure::Fault(Box::new(call.url.clone()), fault);
         let mut request = Request::new(call.method.clone(), call.url.clone());
