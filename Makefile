@@ -9,7 +9,7 @@ PLUGINS  := harness-step drone-kaniko ecr gar acr docker-registry auto-tag build
 export CARGO_BUILD_TARGET   = $(TARGET)
 export WINDLASS_PLUGINS_DIR = $(abspath $(OUT)/plugins)
 
-.PHONY: help setup setup-build setup-test plugins build demo test lint fmt picture bench install clean
+.PHONY: help setup setup-build setup-test plugins build demo test fuzz lint fmt picture bench install clean
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -35,6 +35,16 @@ demo: build ## build and push the project's own image to a registry on this mach
 test: build setup-test ## run the tests, against real servers on this machine
 	tests/conformance/check.py --bin $(BIN) --jobs 2
 	WINDLASS_BIN=$(abspath $(BIN)) cargo nextest run --release --workspace
+
+# A workspace of its own. Finds go to target/fuzz, beside the small corpus that is checked in.
+FUZZ_TARGETS := dockerfile expand ignore layer
+FUZZ_SECONDS ?= 60
+fuzz: setup-build ## try what reads hostile input with inputs that nobody thought of, FUZZ_SECONDS for each reader
+	command -v cargo-fuzz >/dev/null || env -u CARGO_BUILD_TARGET cargo install --locked cargo-fuzz
+	for name in $(FUZZ_TARGETS); do mkdir -p $(OUT)/fuzz/$$name && \
+	    env -u CARGO_BUILD_TARGET RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$name \
+	        $(abspath $(OUT))/fuzz/$$name tests/fuzz/corpus/$$name -- \
+	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -dict=tests/fuzz/dockerfile.dict || exit 1; done
 
 lint: plugins ## formatting, clippy, dependency rules
 	cargo fmt --all --check

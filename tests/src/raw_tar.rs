@@ -29,11 +29,16 @@ impl Default for Header<'_> {
     }
 }
 
-/// A size field in octal digits.
+/// A size field: octal digits, or base 256 as GNU tar writes what is 8 GiB and more.
 #[must_use]
 pub fn octal(size: u64) -> [u8; 12] {
     let mut field = [0; 12];
-    field[..11].copy_from_slice(format!("{size:011o}").as_bytes());
+    if size < 1 << 33 {
+        field[..11].copy_from_slice(format!("{size:011o}").as_bytes());
+    } else {
+        field[0] = 0x80;
+        field[4..].copy_from_slice(&size.to_be_bytes());
+    }
     field
 }
 
@@ -149,5 +154,8 @@ mod tests {
         let mut archive = tar::Archive::new(bytes.as_slice());
         let names: Vec<_> = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned()).collect();
         assert_eq!(names, [std::path::Path::new("long/name"), std::path::Path::new("l")]);
+        let huge = RawTar::new().header(&Header { name: b"f", size: octal(1 << 40), ..Header::default() }).cut_off();
+        let mut archive = tar::Archive::new(huge.as_slice());
+        assert_eq!(archive.entries().unwrap().next().unwrap().unwrap().size(), 1 << 40);
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rpds::{RedBlackTreeMapSync, VectorSync};
+
 use crate::expand::{ExpandError, Growth, Lookup};
 use crate::instruction::{ArgInstruction, Instruction};
 use crate::parse::{Escape, Statement};
@@ -32,11 +34,12 @@ pub struct BuildArguments {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     build: Arc<BuildArguments>,
-    variables: BTreeMap<String, Variable>,
+    // Thousands of stages may be built on one another: clones share what they have in common.
+    variables: RedBlackTreeMapSync<String, Variable>,
     /// Every argument declared so far, once, with the value it was given.
-    declared: Vec<Declared>,
+    declared: VectorSync<Declared>,
     /// Where an argument stands among the declared ones.
-    declared_at: BTreeMap<String, usize>,
+    declared_at: RedBlackTreeMapSync<String, usize>,
     /// How many variables have been set.
     clock: u64,
     /// How many bytes longer the stage's words have become.
@@ -72,7 +75,7 @@ impl Scope {
     /// Sets a variable, as `ENV` does.
     pub fn set(&mut self, name: &str, value: &str) {
         self.clock += 1;
-        self.variables.insert(name.to_owned(), Variable { value: value.to_owned(), set_at: self.clock });
+        self.variables.insert_mut(name.to_owned(), Variable { value: value.to_owned(), set_at: self.clock });
     }
 
     /// How much the stage's words have grown so far, to go on from.
@@ -119,14 +122,15 @@ impl Scope {
             if let Some(value) = value.as_deref().filter(|_| !NOT_VARIABLES.contains(&name)) {
                 self.set(name, value);
             }
+            let told = (name.to_owned(), value);
             match self.declared_at.get(name) {
-                Some(&at) => self.declared[at].1.clone_from(&value),
+                Some(&at) => drop(self.declared.set_mut(at, told.clone())),
                 None => {
-                    self.declared_at.insert(name.to_owned(), self.declared.len());
-                    self.declared.push((name.to_owned(), value.clone()));
+                    self.declared_at.insert_mut(name.to_owned(), self.declared.len());
+                    self.declared.push_back_mut(told.clone());
                 }
             }
-            declared.push((name.to_owned(), value));
+            declared.push(told);
             self.grew(&growth);
         }
         Ok(declared)

@@ -15,6 +15,11 @@ status = subprocess.call(sys.argv[2:])
 open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 sys.exit(status)";
 
+/// The most memory that any build takes, however large its input, in MiB.
+pub(crate) const MOST_MEMORY: u64 = 120;
+/// How a build may end that is refused something: its own errors, and a registry that does not accept who asks.
+const ERRORS: [ExitCode; 3] = [ExitCode::Build, ExitCode::Plan, ExitCode::Credentials];
+
 /// A workspace beside a directory that nothing may be read from or written to.
 pub(crate) struct Den {
     pub(crate) workspace: Workspace,
@@ -61,7 +66,7 @@ impl Den {
         let run = self.kept(command.run());
         match run.status.code() {
             Some(0) => assert!(self.workspace.has("out/index.json"), "{}", run.all()),
-            Some(code) if code == i32::from(ExitCode::Build.code()) || code == i32::from(ExitCode::Plan.code()) => {
+            Some(code) if ERRORS.iter().any(|error| code == i32::from(error.code())) => {
                 assert!(!self.workspace.has("out/index.json"), "{}", run.all());
                 assert!(run.stderr.contains("error"), "{}", run.all());
             }

@@ -7,7 +7,7 @@ use windlass_e2e::base_images::busybox_files;
 use windlass_e2e::servers::scripted::Scripted;
 use windlass_e2e::{Canary, Image, Images};
 
-use crate::hostile::Den;
+use crate::hostile::{Den, MOST_MEMORY};
 
 const TOKEN: &str = "c4nary-token-5512";
 
@@ -132,13 +132,24 @@ fn large_dockerfiles_are_errors_or_cheap() {
     let json = format!("FROM scratch\nCMD {}\n", "[".repeat(200_000));
     let continued = format!("FROM scratch\nENV A=b{}\n", " \\\n".repeat(200_000));
     let heredocs = format!("FROM scratch\nCOPY {} /\n", (0..5_000).map(|n| format!("<<E{n} ")).collect::<String>());
-    let copies = format!("FROM scratch\nCOPY {}/\n", "Dockerfile ".repeat(2_000));
+    let copies = format!("FROM scratch\nCOPY {}/\n", "Dockerfile ".repeat(50_000));
+    let variables = (0..20_000).fold("FROM scratch\n".to_owned(), |text, number| format!("{text}ENV A{number}=x\n"));
+    let chain = (1..5_000).fold("FROM scratch AS s0\n".to_owned(), |text, number| {
+        format!("{text}FROM s{} AS s{number}\nENV A{number}=x\nLABEL L{number}=x\n", number - 1)
+    });
+    let fan = (0..2_000).fold("FROM scratch AS s\n".to_owned(), |text, number| format!("{text}ENV A{number}=x\n"))
+        + &(0..2_000).map(|number| format!("FROM s AS t{number}\nENV B=x\n")).collect::<String>()
+        + "FROM scratch\n"
+        + &(0..2_000).map(|number| format!("RUN --mount=from=t{number},target=/m true\n")).collect::<String>();
+    let layers = format!("FROM scratch\n{}", "COPY Dockerfile /\n".repeat(1_001));
     for (number, text) in
-        [expansion, arguments, nested, replaced, stages, json, continued, heredocs, copies].into_iter().enumerate()
+        [expansion, arguments, nested, replaced, stages, json, continued, heredocs, copies, variables, chain, fan, layers]
+            .into_iter()
+            .enumerate()
     {
         let den = Den::new();
         let (run, memory) = den.measured(den.build(&text));
-        assert!(memory < 400, "case {number} takes {memory} MiB");
+        assert!(memory < MOST_MEMORY, "case {number} takes {memory} MiB");
         assert!(run.stderr.len() < 100_000, "case {number} says {} bytes", run.stderr.len());
     }
 }

@@ -10,7 +10,7 @@ use windlass_e2e::base_images::{busybox_files, digest};
 use windlass_e2e::raw_tar::{Header, RawTar, octal, record};
 use windlass_e2e::servers::images::{CONFIG, INDEX, Images, LAYER, MANIFEST, config};
 
-use crate::hostile::{Den, SECRET};
+use crate::hostile::{Den, MOST_MEMORY, SECRET};
 
 const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
@@ -74,6 +74,20 @@ fn names_that_lead_out_are_kept_in() {
     });
 }
 
+/// CVE-2018-15664, CVE-2019-14271, CVE-2021-30465: a link, and then something written through it.
+#[test]
+fn nothing_is_written_through_a_symbolic_link() {
+    for target in ["", "secret", "link"] {
+        stays_inside(|den| {
+            let (out, climb) = (den.outside(target).display().to_string(), den.climb(target));
+            let tar = RawTar::new().pax(&[("linkpath", &out)]).symlink("d", "x").file("d/new", b"x").directory("d/sub");
+            let tar = tar.pax(&[("linkpath", &climb)]).symlink("f", "x").file("f", b"x").file("f/new", b"x");
+            let other = RawTar::new().file("d/second", b"x").file(".wh.d", b"").file("d/.wh.secret", b"").end();
+            vec![tar.end(), other]
+        });
+    }
+}
+
 /// CVE-2020-27534 and CVE-2022-31030's class: hard links that name what is outside, or a link that leads there.
 #[test]
 fn hard_links_name_nothing_outside() {
@@ -112,6 +126,18 @@ fn devices_pipes_and_privileged_files_are_only_names() {
     let node = Header { name: b"disk", flag: b'4', device: (254, 0), mode: 0o666, ..Header::default() };
     let run = on(&den, RawTar::new().header(&node).end(), "FROM IMAGE\nRUN ! head -c1 /disk && echo cannot be opened\n");
     run.succeeds().says("cannot be opened");
+}
+
+/// CVE-2021-21284's class: whiteouts that would take away the root or something above it.
+#[test]
+fn whiteouts_take_away_nothing_above_the_root() {
+    for name in [".wh.", ".wh..", ".wh...", "./.wh..", "a/.wh...", "../.wh.outside", ".wh..wh.aufs", ".wh..wh..opq/x"] {
+        stays_inside(|_| vec![RawTar::new().file("a/b", b"x").end(), RawTar::new().file(name, b"").end()]);
+    }
+    for name in [".wh.", ".wh..", ".wh..."] {
+        let den = Den::new();
+        on(&den, RawTar::new().file(name, b"").end(), "FROM IMAGE\nRUN true\n").fails_with(windlass_core::ExitCode::Build).says("whiteout");
+    }
 }
 
 #[test]
@@ -194,6 +220,35 @@ fn sparse_maps_that_lie_are_errors() {
     }
 }
 
+/// CVE-2017-14992: a layer that unpacks to far more than it is, in every compression.
+#[test]
+fn a_bomb_is_an_error_and_takes_no_memory() {
+    let zeros = vec![0; 16 << 20];
+    let begin = RawTar::new().header(&Header { name: b"zeros", size: octal(200 << 30), ..Header::default() }).cut_off();
+    for (tool, members, expected) in
+        [("zstd", 40, "each compressed byte"), ("xz", 40, "each compressed byte"), ("bzip2", 40, "each compressed byte"), ("gzip", 6, "cut off")]
+    {
+        let bomb = [packed(tool, &begin), packed(tool, &zeros).repeat(members)].concat();
+        let den = Den::new();
+        let mut images = Images::new();
+        let layer = images.blob(GZIP, &bomb);
+        images.assemble("hostile", &config(&[digest(b"never known")]), &[layer]);
+        let registry = images.serve();
+        let (run, memory) = den.measured(den.build(&format!("FROM {}/a:hostile\nRUN true\n", registry.host())));
+        assert!(memory < MOST_MEMORY, "{tool} takes {memory} MiB");
+        run.fails_with(windlass_core::ExitCode::Build).says(expected);
+    }
+}
+
+fn packed(tool: &str, bytes: &[u8]) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x");
+    std::fs::write(&path, bytes).unwrap();
+    let output = std::process::Command::new(tool).args(["-c", "-9"]).arg(&path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
 /// Memory does not grow with the number of entries; docs/security.md has the figure for 1,000,000 of them.
 #[test]
 fn many_entries_take_no_memory_in_proportion() {
@@ -207,7 +262,27 @@ fn many_entries_take_no_memory_in_proportion() {
     let registry = images.serve();
     let (run, memory) = den.measured(den.build(&format!("FROM {}/a:hostile\nRUN true\n", registry.host())));
     let _ = run.succeeds();
-    assert!(memory < 256, "{memory} MiB");
+    assert!(memory < MOST_MEMORY, "{memory} MiB");
+}
+
+/// Layers are unpacked side by side, but only some at a time.
+#[test]
+fn many_layers_take_no_memory_in_proportion() {
+    let den = Den::new();
+    let content = vec![b'x'; 4 << 20];
+    let layer = |number: u32| gzip(&RawTar::new().file(&format!("f{number}"), &content).end());
+    let mut images = Images::new();
+    let (mut diff_ids, mut layers) = (vec![digest(&busybox_files())], vec![images.blob(LAYER, &busybox_files())]);
+    for number in 0..120 {
+        diff_ids.push(digest(&RawTar::new().file(&format!("f{number}"), &content).end()));
+        layers.push(images.blob(GZIP, &layer(number)));
+    }
+    images.assemble("hostile", &config(&diff_ids), &layers);
+    let registry = images.serve();
+    let text = format!("FROM {}/a:hostile\nRUN test $(ls / | grep -c ^f) = 120\n", registry.host());
+    let (run, memory) = den.measured(den.build(&text));
+    let _ = run.succeeds();
+    assert!(memory < MOST_MEMORY, "{memory} MiB");
 }
 
 #[test]
@@ -388,7 +463,7 @@ fn a_manifest_of_a_hundred_megabytes_is_not_read() {
     let registry = images.serve();
     let (run, memory) = den.measured(den.build(&format!("FROM {}/a:hostile\nRUN true\n", registry.host())));
     run.fails_with(windlass_core::ExitCode::Build).says("larger");
-    assert!(memory < 256, "{memory} MiB");
+    assert!(memory < MOST_MEMORY, "{memory} MiB");
 }
 
 /// CVE-2020-15157: a layer that says where else it can be had would have credentials sent there.

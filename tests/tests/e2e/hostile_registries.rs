@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use windlass_core::ExitCode;
-use windlass_e2e::base_images::busybox_files;
+use windlass_e2e::base_images::{busybox_files, digest};
 use windlass_e2e::servers::images::MANIFEST;
 use windlass_e2e::servers::scripted::{Request, Response, Scripted, respond};
 use windlass_e2e::{Canary, DockerRegistry, Images, Proxy, Run};
 
-use crate::hostile::Den;
+use crate::hostile::{Den, MOST_MEMORY};
 
 const PASSWORD: &str = "c4nary-passw0rd-7781";
 
@@ -56,6 +56,11 @@ fn is_blob(request: &Request) -> bool {
     request.target.contains("/blobs/")
 }
 
+/// Whether it is for the one layer of the image.
+fn is_layer(request: &Request) -> bool {
+    request.target.ends_with(&digest(&busybox_files()))
+}
+
 fn is_manifest(request: &Request) -> bool {
     request.target.contains("/manifests/")
 }
@@ -63,7 +68,7 @@ fn is_manifest(request: &Request) -> bool {
 #[track_caller]
 fn fails(fault: impl Fn(&Request, &TcpStream) -> Result<bool> + Send + Sync + 'static) -> Run {
     let (run, memory) = pulls(fault);
-    assert!(memory < 256, "{memory} MiB: {}", run.all());
+    assert!(memory < MOST_MEMORY, "{memory} MiB: {}", run.all());
     assert!(!run.status.success(), "{}", run.all());
     run
 }
@@ -89,6 +94,24 @@ fn trickle(mut stream: &TcpStream, head: &str, piece: &[u8], pause: Duration) ->
         std::thread::sleep(pause);
     }
     Ok(true)
+}
+
+/// What trickles is left once it has stalled, and the error names what it was.
+#[test]
+fn a_body_that_trickles_is_left() {
+    fn trickles(which: fn(&Request) -> bool, length: usize) -> Run {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+        fails(move |request, stream| match which(request) {
+            true => trickle(stream, &head, b" ", Duration::from_millis(500)),
+            false => Ok(false),
+        })
+    }
+    let layer = digest(&busybox_files());
+    std::thread::scope(|scope| {
+        // Each is waited for: they trickle side by side.
+        scope.spawn(|| trickles(is_manifest, 4000).says("tag `base`").says("too long"));
+        scope.spawn(|| trickles(is_layer, busybox_files().len()).says(&layer).says("too long"));
+    });
 }
 
 #[test]
@@ -172,17 +195,73 @@ fn a_manifest_that_changes_between_two_requests_is_whole_or_an_error() {
     }
 }
 
+/// A download that breaks goes on where it was, and comes to an end when nothing comes of it.
+#[test]
+fn a_blob_whose_connection_breaks_again_and_again_is_had_or_an_error() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&count);
+    fails(move |request, mut stream| {
+        if !is_layer(request) {
+            return Ok(false);
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\nab", busybox_files().len()).as_bytes())?;
+        stream.shutdown(std::net::Shutdown::Both).map(|()| true)
+    })
+    .says(&digest(&busybox_files()));
+    assert_eq!(seen.load(Ordering::SeqCst), 5, "attempts");
+    // Half of what is left each time: all of it arrives, and is asked for from where it broke.
+    let count = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&count);
+    let (run, _) = pulls(move |request, mut stream| {
+        if !is_layer(request) {
+            return Ok(false);
+        }
+        let files = busybox_files();
+        let begin = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let (begin, number) = (begin.unwrap_or(0), count.fetch_add(1, Ordering::SeqCst));
+        let end = if number < 4 { begin + (files.len() - begin) / 2 } else { files.len() };
+        let status = if begin == 0 { "200 OK".to_owned() } else { "206 Partial".to_owned() };
+        let range = format!("content-range: bytes {begin}-{}/{}", files.len() - 1, files.len());
+        stream.write_all(format!("HTTP/1.1 {status}\r\n{range}\r\ncontent-length: {}\r\n\r\n", files.len() - begin).as_bytes())?;
+        stream.write_all(&files[begin..end])?;
+        stream.shutdown(std::net::Shutdown::Both).map(|()| true)
+    });
+    let _ = run.succeeds();
+    assert_eq!(seen.load(Ordering::SeqCst), 5, "attempts");
+}
+
+/// A manifest is asked for again when its connection breaks.
+#[test]
+fn a_manifest_whose_connection_breaks_once_is_had() {
+    let count = AtomicUsize::new(0);
+    let (run, _) = pulls(move |request, mut stream| {
+        let breaks = request.method == "GET" && is_manifest(request) && count.fetch_add(1, Ordering::SeqCst) < 2;
+        if breaks {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{")?;
+            stream.shutdown(std::net::Shutdown::Both)?;
+        }
+        Ok(breaks)
+    });
+    let _ = run.succeeds();
+}
+
 #[test]
 fn storms_of_errors_come_to_an_end() {
-    for status in [500, 502, 503, 504, 429, 408] {
-        let count = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&count);
-        fails(move |request, stream| {
-            count.fetch_add(1, Ordering::SeqCst);
-            respond(&with(status, &[("retry-after", "0")], "\u{1b}[2Jno"), stream).map(|()| !request.target.is_empty())
-        });
-        assert!(seen.load(Ordering::SeqCst) < 30, "{} requests", seen.load(Ordering::SeqCst));
-    }
+    // Each run waits between its attempts, so they wait together.
+    std::thread::scope(|scope| {
+        for status in [500, 502, 503, 504, 429, 408] {
+            scope.spawn(move || {
+                let count = Arc::new(AtomicUsize::new(0));
+                let seen = Arc::clone(&count);
+                fails(move |request, stream| {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    respond(&with(status, &[("retry-after", "0")], "\u{1b}[2Jno"), stream).map(|()| !request.target.is_empty())
+                });
+                assert!(seen.load(Ordering::SeqCst) < 30, "{} requests", seen.load(Ordering::SeqCst));
+            });
+        }
+    });
 }
 
 #[test]
@@ -224,6 +303,38 @@ fn redirects_in_circles_or_to_what_is_not_the_web_are_errors() {
     }
 }
 
+/// A token server that the registry names: nothing is sent to it in the clear beyond loopback, and what it says is bounded.
+#[test]
+fn realms_that_are_hostile_get_nothing_and_end() {
+    for (challenge, says) in [
+        ("Bearer realm=\"file:///etc/passwd\",service=\"x\"", "not a web address"),
+        ("Bearer realm=\"http://token.invalid/token\",service=\"x\"", "plain HTTP"),
+        ("Bearer realm=\"not a url\"", "not a URL"),
+        ("Bearer realm=\"\u{1b}[31m\"", "invalid HTTP header"),
+        ("Bearer", "not a URL"),
+        ("Negotiate", "not supported"),
+        ("Bearer realm=\"", "not a URL"),
+        ("Digest realm=\"x\", nonce=\"y\"", "not supported"),
+    ] {
+        let answer =
+            with(401, &[("www-authenticate", challenge)], r#"{"errors":[{"code":"UNAUTHORIZED","message":"\u001b[31mno"}]}"#);
+        let _ = fails(move |_, stream| respond(&answer, stream).map(|()| true)).says(says);
+    }
+    // For ever unauthorised, whatever is shown.
+    let count = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&count);
+    fails(move |request, stream| {
+        count.fetch_add(1, Ordering::SeqCst);
+        if request.target.contains("/token") {
+            return respond(&Response::json(200, r#"{"token":"t"}"#), stream).map(|()| true);
+        }
+        let host = request.header("host").unwrap_or_default();
+        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"x\",scope=\"repository:a:pull\"");
+        respond(&with(401, &[("www-authenticate", &challenge)], "{}"), stream).map(|()| true)
+    });
+    assert!(seen.load(Ordering::SeqCst) < 30, "{} requests", seen.load(Ordering::SeqCst));
+}
+
 #[test]
 fn tokens_without_end_or_with_line_ends_are_errors() {
     for token in ["x".repeat(8 << 20), "a\\r\\nx-injected: 1".to_owned(), "\\u001b[31m".to_owned(), String::new()] {
@@ -238,6 +349,24 @@ fn tokens_without_end_or_with_line_ends_are_errors() {
         });
         assert!(run.stderr.len() < 8192, "{}", run.stderr.len());
     }
+}
+
+/// A refusal that repeats what it was sent: neither the header nor the password in it is shown.
+#[test]
+fn what_a_registry_says_is_shown_short_clean_and_without_what_it_was_told() {
+    let run = fails(|request, stream| {
+        if request.header("authorization").is_none() {
+            return respond(&with(401, &[("www-authenticate", "Basic realm=\"x\"")], "{}"), stream).map(|()| true);
+        }
+        let told = request.header("authorization").unwrap_or_default().to_owned();
+        let body = format!(
+            r#"{{"errors":[{{"code":"DENIED","message":"\u001b]0;t\u0007 you sent {told} and {PASSWORD} {}"}}]}}"#,
+            "z".repeat(100_000)
+        );
+        respond(&with(403, &[], &body), stream).map(|()| true)
+    });
+    assert!(run.stderr.len() < 4096, "{}", run.all());
+    run.fails_with(ExitCode::Credentials).says("denied").says("you sent");
 }
 
 /// Pushes through a proxy with a fault to a registry with a login.

@@ -25,6 +25,7 @@ mod hostile_contexts;
 mod hostile_dockerfiles;
 mod hostile_images;
 mod hostile_registries;
+mod hostile_remotes;
 mod image_outputs;
 mod interrupted;
 mod larger_images;

@@ -1,5 +1,6 @@
 //! Content digests of files: remembered where possible, else computed in parallel.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,6 +70,8 @@ pub(crate) fn digests(files: &[Pending<'_>], memory: &DigestMemory, open: &Open<
         }
         results.push(complete.map(|known| FileDigest { digest: known.digest, capabilities: None }));
     }
+    let repeated = repeated(&missing, &prints);
+    missing.retain(|index| !repeated.contains_key(index));
     let looked = now();
     for (index, digest) in in_parallel(&missing, |index| read(&files[index], open))? {
         let state = &files[index].state;
@@ -76,7 +79,18 @@ pub(crate) fn digests(files: &[Pending<'_>], memory: &DigestMemory, open: &Open<
         memory.put(prints[index], state.modified, state.changed, looked, value);
         results[index] = Some(digest);
     }
+    for (later, first) in repeated {
+        results[later] = results[first].clone();
+    }
     Ok(results.into_iter().flatten().collect())
+}
+
+/// Those of `indexes` whose file stands among them before, with where: a source may be named thousands of times.
+fn repeated(indexes: &[usize], prints: &[Fingerprint]) -> HashMap<usize, usize> {
+    let mut sorted = indexes.to_vec();
+    sorted.sort_unstable_by_key(|&index| (prints[index], index));
+    let same = sorted.chunk_by(|&one, &other| prints[one] == prints[other]);
+    same.flat_map(|same| same[1..].iter().map(|&later| (later, same[0]))).collect()
 }
 
 type Done = Vec<(usize, FileDigest)>;

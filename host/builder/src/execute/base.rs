@@ -1,12 +1,15 @@
 //! Base images: resolved before the first step, unpacked when a step needs their files.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use windlass_core::{Digest, Finding, Place, Platform, Reference, chain};
+use windlass_dockerfile::scope::DEFAULT_PATH;
+use windlass_dockerfile::{BuildGraph, Scope};
 use windlass_registry::image::{Descriptor, Document, ImageConfig, Manifest};
 use windlass_registry::layout::Imported;
 
 use super::error::{BuildError, Problem};
+use super::image::{StageImage, set_default};
 use super::layer::BuildLayer;
 use super::request::{Layout, LayoutImage};
 use super::session::Session;
@@ -25,6 +28,19 @@ pub(crate) struct BaseImage {
     pub(crate) config: ImageConfig,
     pub(crate) layers: Vec<Arc<BuildLayer>>,
     pub(crate) key: StepKey,
+    start: OnceLock<(StageImage, Scope)>,
+}
+
+impl BaseImage {
+    /// What every stage that begins with it begins with.
+    pub(crate) fn start(&self, graph: &BuildGraph) -> &(StageImage, Scope) {
+        self.start.get_or_init(|| {
+            let mut config = self.config.clone();
+            set_default(&mut config.config.env, "PATH", DEFAULT_PATH);
+            let scope = graph.scope(config.config.env.iter().map(String::as_str));
+            (StageImage::on(config), scope)
+        })
+    }
 }
 
 /// Asks the registry for the image. Nothing but manifest and configuration is fetched.
@@ -74,7 +90,7 @@ fn image(
         let id = session.snapshot_id(&self::key(&config.rootfs.diff_ids[..=index]));
         layers.push(BuildLayer::base(id, known, origin.clone(), layers.clone()));
     }
-    BaseImage { reference, digest, config, layers, key }
+    BaseImage { reference, digest, config, layers, key, start: OnceLock::new() }
 }
 
 /// Takes an image out of a layout. All of the layout comes into the store, with its digests checked.

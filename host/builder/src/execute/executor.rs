@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::OnceCell;
 use windlass_core::{Finding, Place, Platform};
 use windlass_dockerfile::Instruction;
@@ -17,12 +17,15 @@ use windlass_registry::image::ImageConfig;
 use super::base::{self, BaseImage};
 use super::error::{BuildError, Problem};
 use super::files::Files;
-use super::metadata;
+use super::image::{StageImage, set_default};
 use super::remote::{Fetched, Fetches};
 use super::request::NamedContext;
 use super::session::Session;
 use super::stage::{StageState, Walk};
 use crate::context::Context;
+
+/// Stages that are built at the same time. Each takes some kilobytes, and there may be thousands.
+const BUILT_AT_ONCE: usize = 64;
 
 /// A build at work.
 pub(crate) struct Executor {
@@ -142,9 +145,7 @@ impl Executor {
 
     /// The platform that a stage is built for: that of the stage which it is built on, where there is one.
     fn platform(&self, stage: &Stage) -> Platform {
-        if let Origin::Stage(index) = stage.base {
-            return self.platform(&self.graph.stages()[index]);
-        }
+        let stage = self.lowest(stage);
         stage.platform.clone().unwrap_or_else(|| self.session.platform.clone())
     }
 
@@ -168,10 +169,15 @@ impl Executor {
     }
 
     fn begins_with_image(&self, stage: &Stage) -> bool {
-        match stage.base {
-            Origin::Stage(index) => self.begins_with_image(&self.graph.stages()[index]),
-            _ => self.image_text(&stage.base).is_some(),
+        self.image_text(&self.lowest(stage).base).is_some()
+    }
+
+    /// The stage that this one is built on in the end, which may be itself. There may be thousands in between.
+    fn lowest<'s>(&'s self, mut stage: &'s Stage) -> &'s Stage {
+        while let Origin::Stage(index) = stage.base {
+            stage = &self.graph.stages()[index];
         }
+        stage
     }
 
     /// Refuses what takes a permission that was not given.
@@ -222,7 +228,11 @@ impl Executor {
 
     /// Builds the target, and every stage that it needs.
     pub(crate) async fn run(&self) -> Result<Arc<StageState>, Arc<BuildError>> {
-        try_join_all(self.graph.needed().iter().map(|&index| self.stage(index))).await?;
+        // In this order each begins behind those that it needs.
+        let mut stages = stream::iter(self.graph.needed()).map(|&index| self.stage(index)).buffer_unordered(BUILT_AT_ONCE);
+        while let Some(built) = stages.next().await {
+            built?;
+        }
         self.stage(self.graph.target()).await
     }
 
@@ -255,13 +265,8 @@ impl Executor {
         }
         let Some(text) = self.image_text(&stage.base) else { return self.begin_empty(stage) };
         let image = self.image(&text, stage)?;
-        let mut config = image.config.clone();
-        config.config.on_build.clear();
-        if !config.config.env.iter().any(|entry| entry.starts_with("PATH=")) {
-            metadata::set_variable(&mut config.config.env, "PATH", DEFAULT_PATH);
-        }
-        let created = config.created.clone();
-        let scope = self.graph.scope(config.config.env.iter().map(String::as_str));
+        let (config, scope) = image.start(&self.graph).clone();
+        let created = image.config.created.clone();
         let layers = image.layers.clone();
         Ok(StageState {
             layers,
@@ -292,12 +297,13 @@ impl Executor {
             ..ImageConfig::default()
         };
         config.config.working_dir = "/".to_owned();
-        metadata::set_variable(&mut config.config.env, "PATH", DEFAULT_PATH);
+        set_default(&mut config.config.env, "PATH", DEFAULT_PATH);
+        let image = StageImage::on(config);
         let Files::Layers { key, layers } = Files::nothing() else { unreachable!("nothing is no context") };
         let scope = self.graph.scope([]);
         let is_fresh = self.is_fresh(stage);
         let (own_command, created, steps) = Default::default();
-        Ok(StageState { layers, key, image: config, scope, own_command, created, steps, is_fresh })
+        Ok(StageState { layers, key, image, scope, own_command, created, steps, is_fresh })
     }
 
     fn image(&self, text: &str, stage: &Stage) -> Result<&BaseImage, Arc<BuildError>> {

@@ -1,19 +1,18 @@
 //! A layer of a stage, in as many forms as someone has asked for: its blob, a form that can be looked into, a directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, Shared};
 use futures_util::{FutureExt, future};
-use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use windlass_core::{Digest, Repository};
-use windlass_layer::{Layer, Listing, Snapshot, SnapshotError, UnpackError, UnpackOptions, View};
+use windlass_layer::{Layer, Listing, Snapshot, SnapshotError, UnpackError, UnpackOptions, Unpacked, View};
 use windlass_registry::image::Descriptor;
 
 use super::error::{BuildError, Problem};
 use super::session::Session;
-use crate::store::{SnapshotId, StepLayer, TemporaryDirectory};
+use crate::store::{Begun, SnapshotId, StepLayer, TemporaryDirectory, Unfinished};
 
 /// A blob that is known, or being written while the build goes on.
 pub(crate) type BlobFuture = Shared<BoxFuture<'static, Result<Arc<StepLayer>, Arc<BuildError>>>>;
@@ -132,8 +131,8 @@ impl BuildLayer {
     /// A form that can be looked into.
     pub(crate) async fn form(&self, session: &Arc<Session>) -> Result<Layer, Arc<BuildError>> {
         let form = self.form.get_or_try_init(|| async {
-            let snapshot = self.unpacked(session).await?;
-            Layer::directory(&snapshot).map_err(|error| Arc::new(failed(error)))
+            let snapshot = self.directory.get_or_try_init(|| self.unpacked(session)).await?;
+            Layer::directory(snapshot).map_err(|error| Arc::new(failed(error)))
         });
         form.await.cloned()
     }
@@ -171,8 +170,12 @@ impl BuildLayer {
     }
 
     /// The directory of a layer whose blob is known, fetched and unpacked when it has to be.
+    ///
+    /// Layers are unpacked side by side. None keeps a thread, or the turn of another one, while it waits for those below.
     fn unpacked<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, Result<Snapshot, Arc<BuildError>>> {
         async move {
+            // Several images may have the layer.
+            let _alone = session.work.alone_with(&self.snapshot).await;
             if let Some(snapshot) = session.store.snapshot(&self.snapshot) {
                 return Ok(Snapshot::open(snapshot, session.format));
             }
@@ -181,51 +184,95 @@ impl BuildLayer {
                 let descriptor = Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size);
                 session.fetch(origin, &descriptor).await?;
             }
-            let (below, id, session2) = (self.below.clone(), self.snapshot.clone(), session.clone());
-            let handle = Handle::current();
-            session
-                .blocking(move || {
-                    let lower = || handle.block_on(view_of(&below, &session2));
-                    unpack(&session2, &id, &blob, &lower)
-                })
-                .await
+            // A thread for each layer would cost more memory than the layers do.
+            let begun = match session.store.try_begin_snapshot(&self.snapshot).map_err(failed)? {
+                Some(begun) => begun,
+                None => {
+                    let (id, store) = (self.snapshot.clone(), session.store.clone());
+                    session.blocking(move || Ok(store.begin_snapshot(&id).map_err(failed)?)).await?
+                }
+            };
+            let unfinished = match begun {
+                Begun::Complete(snapshot) => return Ok(Snapshot::open(snapshot, session.format)),
+                Begun::Unfinished(unfinished) => unfinished,
+            };
+            let (unfinished, first) = unpack(session, &blob, unfinished, None).await?;
+            let unfinished = match first {
+                Tried::Whole => unfinished,
+                Tried::Unpacked(unpacked) => {
+                    let below = view_of(&self.below, session).await?;
+                    adopt(session, unfinished, unpacked, below).await?
+                }
+                Tried::LinksBelow => {
+                    let below = view_of(&self.below, session).await?;
+                    unpack(session, &blob, unfinished, Some(below)).await?.0
+                }
+            };
+            Ok(Snapshot::open(unfinished.finish().map_err(failed)?, session.format))
         }
         .boxed()
     }
 }
 
-/// Unpacks a blob of the store into a snapshot. Layers are unpacked side by side; what one needs from below it asks `lower` for.
-fn unpack(
-    session: &Session,
-    id: &SnapshotId,
-    blob: &StepLayer,
-    lower: &dyn Fn() -> Result<View, Arc<BuildError>>,
-) -> Result<Snapshot, Arc<BuildError>> {
-    let open = || session.blobs.file(&blob.digest).map_err(Problem::from_error);
-    let named =
-        |error: UnpackError| Problem::new(format!("layer {} cannot be unpacked: {}", blob.digest, windlass_core::chain(&error)));
-    let made = session.store.create_snapshot(id, |root| {
-        let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
-        let below = || lower().map_err(|error| Problem::new(error.to_string()));
-        let unpacked = match windlass_layer::unpack(open()?, &snapshot, &UnpackOptions::default()) {
-            Err(UnpackError::Snapshot(SnapshotError::LinkTarget { .. })) => {
-                let below = below()?;
-                std::fs::remove_dir_all(root).map_err(Problem::from_error)?;
-                let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
-                let options = UnpackOptions { lower: Some(&below), ..UnpackOptions::default() };
-                windlass_layer::unpack(open()?, &snapshot, &options).map_err(named)?
-            }
-            other => {
-                let unpacked = other.map_err(named)?;
-                if !unpacked.implied.is_empty() || !unpacked.root_entry {
-                    windlass_layer::adopt(&snapshot, &unpacked, &below()?).map_err(Problem::from_error)?;
-                }
-                unpacked
-            }
-        };
-        check_diff_id(&unpacked.diff_id, &blob.digest, &blob.diff_id)
-    });
-    Ok(Snapshot::open(made.map_err(failed)?, session.format))
+/// What has come of unpacking a layer.
+enum Tried {
+    /// All of it is there.
+    Whole,
+    /// It implies directories whose attributes stand below.
+    Unpacked(Unpacked),
+    /// It has hard links to files below, and nothing is there.
+    LinksBelow,
+}
+
+/// Unpacks a blob of the store into a snapshot; what it needs of the layers below it finds in `lower`.
+async fn unpack(
+    session: &Arc<Session>,
+    blob: &Arc<StepLayer>,
+    unfinished: Unfinished,
+    lower: Option<View>,
+) -> Result<(Unfinished, Tried), Arc<BuildError>> {
+    let _turn = session.work.turn_to_unpack().await;
+    let (worker, blob) = (Arc::clone(session), Arc::clone(blob));
+    let work = move || match unpack_now(&worker, &blob, &unfinished.path(), lower.as_ref()) {
+        Ok(tried) => Ok((unfinished, tried)),
+        Err(problem) => Err(Arc::new(BuildError::Layer(problem))),
+    };
+    session.blocking(work).await
+}
+
+fn unpack_now(session: &Session, blob: &StepLayer, root: &Path, lower: Option<&View>) -> Result<Tried, Problem> {
+    let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
+    let file = session.blobs.file(&blob.digest).map_err(Problem::from_error)?;
+    let options = UnpackOptions { lower, ..UnpackOptions::default() };
+    match windlass_layer::unpack(session.work.watched(file), &snapshot, &options) {
+        Err(UnpackError::Snapshot(SnapshotError::LinkTarget { .. })) if lower.is_none() => {
+            std::fs::remove_dir_all(root).map_err(Problem::from_error)?;
+            Ok(Tried::LinksBelow)
+        }
+        Err(error) => Err(Problem::from_error(error).about(&format!("layer {} cannot be unpacked", blob.digest))),
+        Ok(unpacked) => {
+            check_diff_id(&unpacked.diff_id, &blob.digest, &blob.diff_id)?;
+            let whole = lower.is_some() || (unpacked.implied.is_empty() && unpacked.root_entry);
+            Ok(if whole { Tried::Whole } else { Tried::Unpacked(unpacked) })
+        }
+    }
+}
+
+/// Gives directories that the layer only implies what they have below.
+async fn adopt(
+    session: &Arc<Session>,
+    unfinished: Unfinished,
+    unpacked: Unpacked,
+    below: View,
+) -> Result<Unfinished, Arc<BuildError>> {
+    let format = session.format;
+    session
+        .blocking(move || {
+            let snapshot = Snapshot::open(unfinished.path(), format);
+            windlass_layer::adopt(&snapshot, &unpacked, &below).map_err(|error| Arc::new(failed(error)))?;
+            Ok(unfinished)
+        })
+        .await
 }
 
 /// Compares what the layer `digest` has unpacked to with what the image's configuration says.

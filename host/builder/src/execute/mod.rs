@@ -9,6 +9,7 @@ mod error;
 mod executor;
 mod files;
 mod foreign;
+mod image;
 mod layer;
 mod metadata;
 mod mounts;
@@ -18,6 +19,7 @@ mod request;
 mod run;
 mod session;
 mod stage;
+mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,15 +37,26 @@ pub use session::Workshop;
 use executor::Executor;
 use session::Session;
 use stage::StageState;
+use work::Work;
 
 /// Builds an image for each platform, in their order. Dropping the future stops what runs; [`Workshop::cancel`] does so
 /// from elsewhere.
 ///
 /// # Errors
-/// See [`BuildError`]. Steps that were finished stay in the cache.
+/// See [`BuildError`]. Steps that were finished stay in the cache; nothing of the others is running any more.
 pub async fn build(request: BuildRequest, workshop: Workshop) -> Result<Vec<BuiltImage>, Arc<BuildError>> {
     let stop = StopOnDrop(workshop.cancel.clone());
-    let sessions = Session::for_each_platform(request, &workshop);
+    let work = Work::new(workshop.cancel.clone());
+    let built = build_all(request, &workshop, &work).await;
+    if built.is_err() {
+        work.stop().await;
+    }
+    std::mem::forget(stop);
+    built
+}
+
+async fn build_all(request: BuildRequest, workshop: &Workshop, work: &Work) -> Result<Vec<BuiltImage>, Arc<BuildError>> {
+    let sessions = Session::for_each_platform(request, workshop, work);
     let executors = try_join_all(sessions.iter().map(|session| Executor::prepare(Arc::clone(session)))).await?;
     if let Some(executor) = executors.first() {
         executor.tell_unused_arguments();
@@ -57,7 +70,6 @@ pub async fn build(request: BuildRequest, workshop: Workshop) -> Result<Vec<Buil
         let state = executor.run().await?;
         images.push(assemble(executor.session(), executor, &state).await?);
     }
-    std::mem::forget(stop);
     Ok(images)
 }
 
@@ -95,7 +107,7 @@ async fn assemble(session: &Arc<Session>, executor: &Executor, state: &StageStat
 }
 
 fn finish(session: &Session, state: &StageState, diff_ids: Vec<windlass_core::Digest>) -> ImageConfig {
-    let mut config = state.image.clone();
+    let mut config = state.image.finish();
     config.config.labels.extend(session.request.labels.iter().cloned());
     config.rootfs.diff_ids = diff_ids;
     config.created = state.created.clone().or_else(|| Some(session.now()));

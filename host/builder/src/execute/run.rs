@@ -109,7 +109,7 @@ pub(crate) async fn execute(
     let worker = Arc::clone(session);
     let (id2, view2) = (id.clone(), view.clone());
     let (ran, task) = {
-        let joined = tokio::task::spawn_blocking(move || {
+        let joined = session.work.start(move || {
             let ran = run_in_snapshot(&worker, &command, lower, &view2, &id2, &task);
             (ran, task)
         });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::{FutureExt, TryFutureExt};
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use windlass_core::event::{Outcome, Stage};
@@ -16,6 +16,7 @@ use super::error::{BuildError, Problem};
 use super::layer::{BlobFuture, BuildLayer};
 use super::remote::Remotes;
 use super::request::{Argument, BuildRequest};
+use super::work::Work;
 use crate::store::{KeyBuilder, SnapshotId, StepKey, StepLayer, StepRecord, Store};
 
 /// Where a build works and what it talks to.
@@ -46,6 +47,7 @@ pub(crate) struct Session {
     pub(crate) remotes: Arc<dyn Remotes>,
     pub(crate) events: EventSink,
     pub(crate) cancel: Cancel,
+    pub(crate) work: Work,
     pub(crate) format: SnapshotFormat,
     finished_layers: Option<UnboundedSender<Descriptor>>,
     /// Told apart from other builds at the same time.
@@ -54,7 +56,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session for each platform that is asked for.
-    pub(crate) fn for_each_platform(request: BuildRequest, workshop: &Workshop) -> Vec<Arc<Self>> {
+    pub(crate) fn for_each_platform(request: BuildRequest, workshop: &Workshop, work: &Work) -> Vec<Arc<Self>> {
         let request = Arc::new(request);
         let nonce = format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
         let format = SnapshotFormat {
@@ -71,6 +73,7 @@ impl Session {
                 remotes: Arc::clone(&workshop.remotes),
                 events: workshop.events.clone(),
                 cancel: workshop.cancel.clone(),
+                work: work.clone(),
                 format,
                 finished_layers: workshop.finished_layers.clone(),
                 nonce: format!("{nonce}-{number}"),
@@ -89,7 +92,9 @@ impl Session {
         &self,
         work: impl FnOnce() -> Result<T, Arc<BuildError>> + Send + 'static,
     ) -> Result<T, Arc<BuildError>> {
-        match tokio::task::spawn_blocking(work).await {
+        let threads = self.work.clone();
+        let begun = move || if threads.is_stopped() { Err(stopped()) } else { work() };
+        match self.work.start(begun).await {
             Ok(result) => result,
             Err(error) => Err(Arc::new(BuildError::Internal(error.to_string()))),
         }
@@ -117,9 +122,9 @@ impl Session {
     /// Compresses a layer in the background and records under `keys` what the step has made.
     pub(crate) fn write_layer(self: &Arc<Self>, made: Made) -> BlobFuture {
         let session = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || session.write_layer_now(made));
-        let joined = written.unwrap_or_else(|error| Err(Arc::new(BuildError::Internal(error.to_string()))));
-        joined.boxed().shared()
+        let written = self.work.start_in_turn(move || session.write_layer_now(made));
+        let ended = |error: tokio::task::JoinError| Err(Arc::new(BuildError::Internal(error.to_string())));
+        written.map(move |joined| joined.flatten().unwrap_or_else(ended)).boxed().shared()
     }
 
     fn write_layer_now(&self, made: Made) -> Result<Arc<StepLayer>, Arc<BuildError>> {
@@ -129,11 +134,12 @@ impl Session {
             latest_modification: self.request.source_date_epoch,
             ..LayerOptions::default()
         };
-        let mut writer = self.blobs.writer().map_err(|error| wrong(Problem::from_error(error)))?;
+        let writer = self.blobs.writer().map_err(|error| wrong(Problem::from_error(error)))?;
+        let mut writer = self.work.watched(writer);
         let blob = windlass_layer::write_layer(&made.entries, &options, &mut writer)
             .map_err(|error| wrong(Problem::from_error(error)))?;
         (made.verify)().map_err(wrong)?;
-        writer.commit_as(&blob.digest).map_err(|error| wrong(Problem::from_error(error)))?;
+        writer.into_inner().commit_as(&blob.digest).map_err(|error| wrong(Problem::from_error(error)))?;
         let layer = StepLayer {
             diff_id: blob.diff_id,
             digest: blob.digest,
@@ -259,6 +265,11 @@ pub(crate) struct Made {
     pub(crate) created: String,
     /// Makes sure, once it has been written, that its files are still what the key stands for.
     pub(crate) verify: Box<dyn FnOnce() -> Result<(), Problem> + Send>,
+}
+
+/// What is told of work that was not begun because the build has failed or was cancelled.
+fn stopped() -> Arc<BuildError> {
+    Arc::new(BuildError::Cancelled)
 }
 
 fn short(hex: &str) -> &str {

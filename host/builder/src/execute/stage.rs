@@ -8,17 +8,21 @@ use windlass_core::event::{Outcome, Stage as EventStage};
 use windlass_dockerfile::graph::{Origin, Stage, Step};
 use windlass_dockerfile::scope::Declared;
 use windlass_dockerfile::{Instruction, Scope, history, port};
-use windlass_registry::image::{History, ImageConfig};
+use windlass_registry::image::History;
 
 use super::error::{BuildError, Problem};
 use super::executor::Executor;
 use super::files::Files;
+use super::image::StageImage;
 use super::layer::BuildLayer;
 use super::remote::Fetched;
 use super::request::StepOutcome;
-use super::{copying, metadata, mounts, run};
+use super::{copying, mounts, run};
 use crate::copy::Request;
 use crate::store::{StepKey, StepRecord};
+
+/// The most layers of an image. No runtime stacks as many.
+const MOST_LAYERS: usize = 1000;
 
 /// What a stage has come to.
 #[derive(Clone)]
@@ -26,7 +30,7 @@ pub(crate) struct StageState {
     pub(crate) layers: Vec<Arc<BuildLayer>>,
     /// Stands for the files of all layers.
     pub(crate) key: StepKey,
-    pub(crate) image: ImageConfig,
+    pub(crate) image: StageImage,
     pub(crate) scope: Scope,
     pub(crate) own_command: bool,
     /// When the last layer was made.
@@ -80,6 +84,10 @@ impl<'a> Walk<'a> {
         let instruction = self.state.scope.expand(statement).map_err(|error| wrong(&error))?;
         match &instruction {
             Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_) => {
+                if self.state.layers.len() >= MOST_LAYERS {
+                    let problem = Problem::new(format!("the image would have more than {MOST_LAYERS} layers"));
+                    return Err(unplaced(problem.help("copy and run more in one instruction, or copy the files of a stage into a new one")));
+                }
                 self.position += 1;
                 let stage = self.executor.session().title(&self.stage.title());
                 let title = format!("[{stage} {}/{}] {}", self.position, self.total, shorten(&statement.text));
@@ -90,7 +98,7 @@ impl<'a> Walk<'a> {
     }
 
     fn metadata_step(&mut self, instruction: &Instruction) -> Result<(), Arc<BuildError>> {
-        metadata::apply(&mut self.state.image.config, &mut self.state.own_command, instruction)
+        (self.state.image.apply(&mut self.state.own_command, instruction))
             .map_err(|problem| Arc::new(BuildError::Unplaced(problem)))?;
         let config = &self.state.image.config;
         let told = match instruction {
@@ -262,7 +270,7 @@ impl<'a> Walk<'a> {
     /// Adds a line to the history; `layer` is when the step's layer was made, if it made one.
     fn note(&mut self, created_by: String, layer: Option<String>) {
         let empty_layer = layer.is_none().then_some(true);
-        self.state.image.history.push(History {
+        self.state.image.note(History {
             created: layer.or_else(|| self.state.created.clone()),
             created_by: Some(created_by),
             comment: Some("buildkit.dockerfile.v0".to_owned()),

@@ -34,6 +34,7 @@ pub use error::StoreError;
 pub use key::{KeyBuilder, StepKey};
 pub use mount::{CacheMount, Sharing};
 pub use prune::{Entry, Kind, Limits};
+pub(crate) use snapshot::{Begun, Unfinished};
 pub use snapshot::{SnapshotError, SnapshotId};
 pub use step::{StepLayer, StepRecord};
 pub use temporary::TemporaryDirectory;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError};
+use super::lock::FileLock;
+use super::{Store, StoreError, TemporaryDirectory};
 
 /// The name of a snapshot, such as the hexadecimal digits of a layer's diff id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +65,34 @@ pub enum SnapshotError<E: std::error::Error + 'static> {
     Fill(E),
 }
 
+/// A snapshot that is there, or that is for the caller to fill.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    Complete(PathBuf),
+    Unfinished(Unfinished),
+}
+
+/// A snapshot that nobody sees yet. Dropping it leaves nothing of it.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    work: TemporaryDirectory,
+    target: PathBuf,
+    _lock: FileLock,
+}
+
+impl Unfinished {
+    /// Where its root is to be made.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.work.path().join("snapshot")
+    }
+
+    /// Shows it to everybody; gives its place.
+    pub(crate) fn finish(self) -> Result<PathBuf, StoreError> {
+        std::fs::rename(self.path(), &self.target).map_err(|source| StoreError::io("write", &self.target, source))?;
+        Ok(self.target)
+    }
+}
+
 impl Store {
     /// The directory of the snapshot of that name, if it is complete: the root of a [`windlass_layer::Snapshot`].
     #[must_use]
@@ -81,19 +110,35 @@ impl Store {
         id: &SnapshotId,
         fill: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<PathBuf, SnapshotError<E>> {
-        if let Some(snapshot) = self.snapshot(id) {
-            return Ok(snapshot);
+        match self.begin_snapshot(id)? {
+            Begun::Complete(path) => Ok(path),
+            Begun::Unfinished(unfinished) => {
+                fill(&unfinished.path()).map_err(SnapshotError::Fill)?;
+                Ok(unfinished.finish()?)
+            }
         }
-        let _lock = self.lock("snapshot", id.as_str())?;
+    }
+
+    /// The same in two steps, for those who wait for something else in between. Waits as long as another process fills it.
+    pub(crate) fn begin_snapshot(&self, id: &SnapshotId) -> Result<Begun, StoreError> {
+        match self.snapshot(id) {
+            Some(snapshot) => Ok(Begun::Complete(snapshot)),
+            None => self.begin_locked(id, self.lock("snapshot", id.as_str())?),
+        }
+    }
+
+    /// The same without waiting; `None` when another process fills it.
+    pub(crate) fn try_begin_snapshot(&self, id: &SnapshotId) -> Result<Option<Begun>, StoreError> {
+        let lock = FileLock::try_exclusive(&self.lock_path("snapshot", id.as_str()))?;
+        lock.map(|lock| self.begin_locked(id, lock)).transpose()
+    }
+
+    fn begin_locked(&self, id: &SnapshotId, lock: FileLock) -> Result<Begun, StoreError> {
         if let Some(snapshot) = self.snapshot(id) {
-            return Ok(snapshot);
+            return Ok(Begun::Complete(snapshot));
         }
         let work = self.temporary_directory()?;
-        let unfinished = work.path().join("snapshot");
-        fill(&unfinished).map_err(SnapshotError::Fill)?;
-        let path = self.snapshot_path(id);
-        std::fs::rename(&unfinished, &path).map_err(|source| StoreError::io("write", &path, source))?;
-        Ok(path)
+        Ok(Begun::Unfinished(Unfinished { work, target: self.snapshot_path(id), _lock: lock }))
     }
 
     /// Removes a snapshot that turned out to be damaged. Whoever has it mounted keeps what it has open.

@@ -26,6 +26,8 @@ use problem::Problem;
 
 /// The largest Dockerfile that is read, in bytes.
 pub const MAXIMUM_SIZE: usize = 16 << 20;
+/// How many instructions a Dockerfile may have. Each takes memory for as long as the build.
+pub const MAXIMUM_INSTRUCTIONS: usize = 25_000;
 /// How many mistakes are told of one Dockerfile.
 pub const MAXIMUM_FINDINGS: usize = 100;
 
@@ -192,6 +194,11 @@ impl<'a> Parser<'a> {
         while self.findings.len() < MAXIMUM_FINDINGS {
             let mut logical = self.reader.next_logical(escape)?;
             self.count += 1;
+            if self.count > MAXIMUM_INSTRUCTIONS {
+                let message = format!("the Dockerfile has more than {MAXIMUM_INSTRUCTIONS} instructions");
+                self.findings.push(Finding::deny("dockerfile/file", message).at(logical.place(self.file, 0..0)));
+                return None;
+            }
             let mut problems = Vec::new();
             let heredocs = self.heredocs(&mut logical, &mut problems);
             let mut warnings = Vec::new();

@@ -94,6 +94,15 @@ fn directives_are_kept() {
 }
 
 #[test]
+fn instructions_are_counted() {
+    let file = |count: usize| format!("FROM x\n{}", "USER u\n".repeat(count - 1));
+    assert_eq!(read(&file(MAXIMUM_INSTRUCTIONS)).stages[0].statements.len(), MAXIMUM_INSTRUCTIONS - 1);
+    let findings = parse(file(MAXIMUM_INSTRUCTIONS + 1).as_bytes(), "Dockerfile").unwrap_err();
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].place.as_ref().unwrap().line as usize, MAXIMUM_INSTRUCTIONS + 1);
+}
+
+#[test]
 fn long_lines_are_read_whole() {
     let value = "x".repeat(100_000);
     let Instruction::Env(env) = one(&format!("ENV LONG={value}")) else { panic!() };

@@ -7,10 +7,9 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use sha2::{Digest as _, Sha256};
 use windlass_core::Digest;
 
+use super::buffer::{Buffer, SIZE as CHUNK};
 use super::{Decoder, Limits, ReadError};
 
-/// The size of a chunk in bytes.
-const CHUNK: usize = 256 << 10;
 /// How many chunks are in circulation.
 const CHUNKS: usize = 12;
 
@@ -34,12 +33,12 @@ where
     E: From<ReadError>,
 {
     let mut decoder = Decoder::new(source, limits)?;
-    let mut first = vec![0; CHUNK];
+    let mut first = Buffer::full();
     let size = decoder.read_full(&mut first)?;
     first.truncate(size);
     if size < CHUNK {
-        let summary = Summary { diff_id: Digest::from_sha256(Sha256::digest(&first).into()), size: size as u64 };
-        let mut chunks = Chunks::of_bytes(first);
+        let summary = Summary { diff_id: Digest::from_sha256(Sha256::digest(&*first).into()), size: size as u64 };
+        let mut chunks = Chunks { source: None, current: first, position: 0 };
         return Ok((body(&mut chunks)?, summary));
     }
     threaded(decoder, first, body)
@@ -47,7 +46,7 @@ where
 
 fn threaded<R, T, E>(
     decoder: Decoder<R>,
-    first: Vec<u8>,
+    first: Buffer,
     body: impl FnOnce(&mut Chunks) -> Result<T, E>,
 ) -> Result<(T, Summary), E>
 where
@@ -60,7 +59,7 @@ where
     thread::scope(|scope| {
         scope.spawn(move || decompress_all(decoder, first, &to_hash, &reusable));
         let hasher = scope.spawn(move || hash_all(&hashable, &to_read));
-        let mut chunks = Chunks { source: Some((readable, to_reuse)), current: Vec::new(), position: 0 };
+        let mut chunks = Chunks { source: Some((readable, to_reuse)), current: Buffer::default(), position: 0 };
         let result = body(&mut chunks).and_then(|value| {
             chunks.drain()?;
             Ok(value)
@@ -71,9 +70,9 @@ where
     })
 }
 
-type Sent = Result<Vec<u8>, ReadError>;
+type Sent = Result<Buffer, ReadError>;
 
-fn decompress_all<R: Read>(mut decoder: Decoder<R>, first: Vec<u8>, to_hash: &Sender<Sent>, reusable: &Receiver<Vec<u8>>) {
+fn decompress_all<R: Read>(mut decoder: Decoder<R>, first: Buffer, to_hash: &Sender<Sent>, reusable: &Receiver<Buffer>) {
     let mut chunk = Ok(first);
     let mut made = 1;
     loop {
@@ -85,7 +84,7 @@ fn decompress_all<R: Read>(mut decoder: Decoder<R>, first: Vec<u8>, to_hash: &Se
             Ok(buffer) => buffer,
             Err(_) if made < CHUNKS => {
                 made += 1;
-                Vec::new()
+                Buffer::full()
             }
             Err(_) => match reusable.recv() {
                 Ok(buffer) => buffer,
@@ -109,7 +108,7 @@ fn hash_all(hashable: &Receiver<Sent>, to_read: &Sender<Sent>) -> Summary {
     let mut size = 0;
     for chunk in hashable {
         if let Ok(bytes) = &chunk {
-            hash.update(bytes);
+            hash.update(bytes.as_slice());
             size += bytes.len() as u64;
         }
         if to_read.send(chunk).is_err() {
@@ -122,15 +121,15 @@ fn hash_all(hashable: &Receiver<Sent>, to_read: &Sender<Sent>) -> Summary {
 /// The uncompressed stream.
 #[derive(Debug)]
 pub(crate) struct Chunks {
-    source: Option<(Receiver<Sent>, Sender<Vec<u8>>)>,
-    current: Vec<u8>,
+    source: Option<(Receiver<Sent>, Sender<Buffer>)>,
+    current: Buffer,
     position: usize,
 }
 
 impl Chunks {
     /// A stream that stands in memory.
     pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
-        Self { source: None, current: bytes, position: 0 }
+        Self { source: None, current: bytes.into(), position: 0 }
     }
 
     /// What is at hand; empty at the end of the stream.

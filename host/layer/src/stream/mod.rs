@@ -1,5 +1,6 @@
 //! Compressed streams as a source of uncompressed bytes, with limits and the digest of what comes out.
 
+mod buffer;
 mod chunks;
 mod decode;
 mod xz;

@@ -15,6 +15,7 @@ use super::token;
 use crate::answer::Told;
 use crate::credential::{Credential, CredentialSource};
 use crate::error::Error;
+use crate::transport::host;
 use crate::transport::redirect::Wire;
 
 /// A token is renewed this long before its end, so that it does not end on the way.
@@ -139,10 +140,23 @@ fn realm(challenge: &Challenge, asked: Asked<'_>) -> Result<Url, String> {
         return Err(format!("its token address `{}` is not a web address", shown()));
     }
     let url = asked.wire.options.mapped(url);
-    if url.scheme() == "http" && asked.base.scheme() == "https" {
+    if url.scheme() == "https" {
+        return Ok(url);
+    }
+    if asked.base.scheme() == "https" {
         return Err(format!("its token address `{}` is not https", shown()));
     }
+    if !may_be_plain(&url, asked) {
+        return Err(format!("its token address `{}` is plain HTTP on another host, which was not declared insecure", shown()));
+    }
     Ok(url)
+}
+
+/// Whether a password may go to `url` in plain HTTP: the registry's own host gets it that way already.
+fn may_be_plain(url: &Url, asked: Asked<'_>) -> bool {
+    url.host_str() == asked.base.host_str()
+        || host::is_loopback(url)
+        || asked.wire.options.insecure.contains(&host::authority(url), asked.wire.action)
 }
 
 async fn make(demand: &Demand, asked: Asked<'_>, scopes: &BTreeSet<String>) -> Result<Grant, Error> {

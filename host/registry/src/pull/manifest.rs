@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::image::{ACCEPTED_MANIFESTS, Manifest};
 use crate::registry::Registry;
 use crate::transport::body::read_whole;
+use crate::transport::retry::{Retry, Verdict};
 use crate::transport::route::{Answered, Ask, Route};
 
 /// The size up to which registries have to take manifests.
@@ -112,15 +113,26 @@ fn ask(route: &Route, method: Method, target: &str) -> Ask<'static> {
 
 async fn get(route: &Route, target: &str) -> Result<Manifest, Error> {
     let what = Name(target).to_string();
-    let request = ask(route, Method::GET, target);
-    let asked_for = request.what.clone();
-    let response = match route.send(request, &|_| {}).await? {
-        Answered::Good(response) => response,
-        Answered::Bad(refusal) => return Err(route.failed(refusal, &asked_for, Some(&what))),
+    let mut retry = Retry::new(&route.inner.options);
+    let (stated, announced, bytes) = loop {
+        let request = ask(route, Method::GET, target);
+        let asked_for = request.what.clone();
+        let response = match route.send(request, &|_| {}).await? {
+            Answered::Good(response) => response,
+            Answered::Bad(refusal) => return Err(route.failed(refusal, &asked_for, Some(&what))),
+        };
+        let stated = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let announced = announced(route, response.headers(), &asked_for)?;
+        match small_body(route, response, LARGEST_MANIFEST, &what).await {
+            Ok(bytes) => break (stated, announced, bytes),
+            // What trickles has had its time.
+            Err(error @ Error::Broken { .. }) => match retry.after_error(&error) {
+                Verdict::Again(pause) => tokio::time::sleep(pause).await,
+                Verdict::Enough => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
     };
-    let stated = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let announced = announced(route, response.headers(), &asked_for)?;
-    let bytes = small_body(route, response, LARGEST_MANIFEST, &what).await?;
     let wanted = Digest::parse(target).ok();
     for expected in wanted.iter().chain(&announced) {
         let found = Checksum::of(&bytes, expected);
@@ -161,7 +173,7 @@ pub(crate) fn announced(route: &Route, headers: &HeaderMap, what: &str) -> Resul
         .map_err(|_| route.wire().protocol(what, format!("it announces `{}` as a digest", crate::text::clean(&text, 100))))
 }
 
-/// A whole body of at most `limit` bytes. A connection that breaks in it is an error: what is asked for is small.
+/// A whole body of at most `limit` bytes. A connection that breaks in it is an error, and whoever asks may ask again.
 pub(crate) async fn small_body(route: &Route, response: Response, limit: u64, what: &str) -> Result<bytes::Bytes, Error> {
     let url = response.url().clone();
     match read_whole(response, limit, route.inner.options.limits.response).await {
