@@ -41,6 +41,7 @@ FUZZ_TARGETS := dockerfile expand ignore layer
 FUZZ_SECONDS ?= 60
 fuzz: setup-build ## try what reads hostile input with inputs that nobody thought of, FUZZ_SECONDS for each reader
 	command -v cargo-fuzz >/dev/null || env -u CARGO_BUILD_TARGET cargo install --locked cargo-fuzz
+	env -u CARGO_BUILD_TARGET cargo test --manifest-path tests/fuzz/Cargo.toml --test parse_dockerfile
 	for name in $(FUZZ_TARGETS); do mkdir -p $(OUT)/fuzz/$$name && \
 	    env -u CARGO_BUILD_TARGET RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$name \
 	        $(abspath $(OUT))/fuzz/$$name tests/fuzz/corpus/$$name -- \

@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     let rules = ignore::IgnoreRules::default();
     let subject =
         lint::Subject { source: bytes, dockerfile: &file, request: &request, graph: graph.as_ref(), ignore: Some(&rules) };
-    lint::check(&subject, &lint::Options::default());
+    let _ = lint::check(&subject, &lint::Options::default());
     if let Some(graph) = &graph {
         assert_eq!(graph.needed().last(), Some(&graph.target()));
     }
@@ -58,11 +58,11 @@ fn told(instruction: Option<Instruction>, scope: &mut Scope) {
     match instruction {
         Some(Instruction::Env(env)) => {
             env.pairs.iter().for_each(|pair| scope.set(&pair.name, &pair.value));
-            history::env(&env.pairs);
+            let _ = history::env(&env.pairs);
         }
         Some(Instruction::Run(run)) => {
             let execution = run.execution(&[]);
-            history::run(&execution.arguments, &scope.run_arguments());
+            let _ = history::run(&execution.arguments, &scope.run_arguments());
         }
         Some(Instruction::Copy(copy)) => drop(history::copy(&copy)),
         _ => {}

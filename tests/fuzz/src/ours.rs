@@ -3,7 +3,7 @@
 use windlass_dockerfile::instruction::{
     AddInstruction, CommandLine, CopyInstruction, HealthcheckInstruction, Instruction, RunInstruction, Sources,
 };
-use windlass_dockerfile::parse::{self, Statement};
+use windlass_dockerfile::parse::{self, Statement, heredoc};
 
 use crate::{Line, Shape, flag};
 
@@ -73,7 +73,15 @@ fn run(run: &RunInstruction, name: String) -> Line {
     flags.extend(run.devices.iter().filter_map(|device| flag("device", Some(&device.name))));
     flags.sort();
     let heredocs = run.heredocs.iter().map(|heredoc| (heredoc.without_tabs(), heredoc.expands)).collect();
-    Line { flags, heredocs, ..command(&run.command, name) }
+    let mut line = Line { flags, heredocs, ..command(&run.command, name) };
+    // The other parser leaves out the word of the heredoc that a command begins with.
+    if let [text] = line.words.as_mut_slice()
+        && let Some((first, rest)) = text.split_once(char::is_whitespace).or(Some((text.as_str(), "")))
+        && heredoc::recognise(first).is_some()
+    {
+        *text = rest.trim_start().to_owned();
+    }
+    line
 }
 
 fn sources(sources: &Sources, name: String, flags: Vec<Option<String>>) -> Line {

@@ -85,8 +85,10 @@ fn texts(words: &[UnescapedString<'_>]) -> Vec<String> {
 }
 
 fn flags(given: &[Flag<'_>]) -> Vec<String> {
-    let mut flags: Vec<String> =
-        given.iter().filter_map(|given| flag(&given.name.value, given.value.as_ref().map(|value| value.value.as_ref()))).collect();
+    let mut flags: Vec<String> = given
+        .iter()
+        .filter_map(|given| flag(&given.name.value, given.value.as_ref().map(|value| value.value.as_ref())))
+        .collect();
     flags.sort();
     flags
 }
@@ -111,7 +113,7 @@ fn sources(name: &str, options: &[Flag<'_>], sources: &[Source<'_>], destination
 fn command(name: &str, command: &Command<'_>, escape: char) -> Line {
     match command {
         Command::Exec(words) => Line { is_exec: true, words: texts(&words.value), ..named(name) },
-        Command::Shell(text) => Line { words: vec![joined(text.value, escape)], ..named(name) },
+        Command::Shell(text) => Line { words: vec![joined(text.value, escape).trim_end().to_owned()], ..named(name) },
         other => named(&format!("{name} {other:?}")),
     }
 }

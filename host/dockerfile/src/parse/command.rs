@@ -84,7 +84,7 @@ fn devices(flags: &Flags, arguments: &mut Arguments<'_>) -> Vec<Device> {
     devices
 }
 
-/// `name[,required]`, where the name may also be written `name=…`.
+/// `name[,required]`, where the name may also be written `name=…` or be one of a class, `vendor.com/class=…`.
 fn device(text: &str) -> Result<Device, String> {
     let mut device = Device { name: String::new(), is_required: false };
     for field in go::comma_separated(text).unwrap_or_default() {
@@ -92,6 +92,8 @@ fn device(text: &str) -> Result<Device, String> {
             None if field == "required" => device.is_required = true,
             None if device.name.is_empty() => device.name = field,
             Some(("name", name)) if device.name.is_empty() => device.name = name.to_owned(),
+            // The names of the container device interface: `vendor.com/class=name`.
+            Some((class, _)) if device.name.is_empty() && class.contains('/') => device.name = field,
             Some(("required", value)) => {
                 let expected = || format!("`{}` is not a value of required: expected true or false", clip(value));
                 device.is_required = go::parse_bool(value).ok_or_else(expected)?;
