@@ -136,7 +136,9 @@ fn whiteouts_take_away_nothing_above_the_root() {
     }
     for name in [".wh.", ".wh..", ".wh..."] {
         let den = Den::new();
-        on(&den, RawTar::new().file(name, b"").end(), "FROM IMAGE\nRUN true\n").fails_with(windlass_core::ExitCode::Build).says("whiteout");
+        on(&den, RawTar::new().file(name, b"").end(), "FROM IMAGE\nRUN true\n")
+            .fails_with(windlass_core::ExitCode::Build)
+            .says("whiteout");
     }
 }
 
@@ -225,9 +227,12 @@ fn sparse_maps_that_lie_are_errors() {
 fn a_bomb_is_an_error_and_takes_no_memory() {
     let zeros = vec![0; 16 << 20];
     let begin = RawTar::new().header(&Header { name: b"zeros", size: octal(200 << 30), ..Header::default() }).cut_off();
-    for (tool, members, expected) in
-        [("zstd", 40, "each compressed byte"), ("xz", 40, "each compressed byte"), ("bzip2", 40, "each compressed byte"), ("gzip", 6, "cut off")]
-    {
+    for (tool, members, expected) in [
+        ("zstd", 40, "each compressed byte"),
+        ("xz", 40, "each compressed byte"),
+        ("bzip2", 40, "each compressed byte"),
+        ("gzip", 6, "cut off"),
+    ] {
         let bomb = [packed(tool, &begin), packed(tool, &zeros).repeat(members)].concat();
         let den = Den::new();
         let mut images = Images::new();

@@ -223,7 +223,8 @@ fn a_blob_whose_connection_breaks_again_and_again_is_had_or_an_error() {
         let end = if number < 4 { begin + (files.len() - begin) / 2 } else { files.len() };
         let status = if begin == 0 { "200 OK".to_owned() } else { "206 Partial".to_owned() };
         let range = format!("content-range: bytes {begin}-{}/{}", files.len() - 1, files.len());
-        stream.write_all(format!("HTTP/1.1 {status}\r\n{range}\r\ncontent-length: {}\r\n\r\n", files.len() - begin).as_bytes())?;
+        stream
+            .write_all(format!("HTTP/1.1 {status}\r\n{range}\r\ncontent-length: {}\r\n\r\n", files.len() - begin).as_bytes())?;
         stream.write_all(&files[begin..end])?;
         stream.shutdown(std::net::Shutdown::Both).map(|()| true)
     });

@@ -37,7 +37,13 @@ fn archives(den: &Den) -> Vec<Vec<u8>> {
         // CVE-2018-1002207's kin: names that climb and names from the root.
         RawTar::new().file("../../../new", b"x").file("/etc/new", b"x").pax(&[("path", &climb)]).file("a", b"x").end(),
         // CVE-2020-27833, CVE-2021-32610: a link, and then something written through it, or over it.
-        RawTar::new().pax(&[("linkpath", &out)]).symlink("d", "x").file("d/new", b"x").file("d/secret", b"x").directory("d").end(),
+        RawTar::new()
+            .pax(&[("linkpath", &out)])
+            .symlink("d", "x")
+            .file("d/new", b"x")
+            .file("d/secret", b"x")
+            .directory("d")
+            .end(),
         RawTar::new().pax(&[("linkpath", &absolute)]).symlink("s", "x").file("s", b"x").end(),
         // Hard links to what is outside, by every kind of name.
         RawTar::new().pax(&[("linkpath", &secret)]).hard_link("h", "x").end(),
@@ -49,7 +55,10 @@ fn archives(den: &Den) -> Vec<Vec<u8>> {
         // Sizes and maps that lie.
         RawTar::new().header(&Header { name: b"f", size: octal(1 << 40), ..Header::default() }).end(),
         RawTar::new().pax(&[("size", "9223372036854775807")]).file("f", b"").end(),
-        RawTar::new().pax(&[("GNU.sparse.major", "0"), ("GNU.sparse.minor", "1"), ("GNU.sparse.map", "5,5,0,5")]).file("f", b"x").end(),
+        RawTar::new()
+            .pax(&[("GNU.sparse.major", "0"), ("GNU.sparse.minor", "1"), ("GNU.sparse.map", "5,5,0,5")])
+            .file("f", b"x")
+            .end(),
         // Names that mean removals to layers.
         RawTar::new().file(".wh..wh..opq", b"").file(".wh.etc", b"").file(".wh...", b"").end(),
     ]
@@ -142,7 +151,8 @@ fn the_files_of_a_layout_are_its_own() {
 
 fn git(directory: &Path, arguments: &[&str], input: &str) -> String {
     let mut command = Command::new("git");
-    let settings = ["-c", "user.name=t", "-c", "user.email=t@t.test", "-c", "protocol.file.allow=always", "-c", "core.protectNTFS=false"];
+    let settings =
+        ["-c", "user.name=t", "-c", "user.email=t@t.test", "-c", "protocol.file.allow=always", "-c", "core.protectNTFS=false"];
     command.args(settings).args(arguments).current_dir(directory);
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
     command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
@@ -218,7 +228,10 @@ fn a_repository_runs_nothing_and_writes_nowhere_else() {
     let mark = den.outside("new").display().to_string();
     let (run, _server) = added(&den, |repository| {
         let attributes = blob(repository, "* filter=evil diff=evil merge=evil\n");
-        let config = blob(repository, &format!("[filter \"evil\"]\n\tsmudge = touch {mark}\n\trequired\n[core]\n\tfsmonitor = touch {mark}\n"));
+        let config = blob(
+            repository,
+            &format!("[filter \"evil\"]\n\tsmudge = touch {mark}\n\trequired\n[core]\n\tfsmonitor = touch {mark}\n"),
+        );
         format!("100644 blob {attributes}\t.gitattributes\n100644 blob {config}\t.gitconfig\n100644 blob {config}\tconfig\n")
     });
     let _ = run.succeeds();
@@ -244,7 +257,10 @@ fn the_name_that_a_server_gives_stays_in_the_destination() {
         let run = den.ends(den.build(&format!("FROM scratch\nADD {}/ /d/\n", server.url())));
         if run.status.success() {
             let names: Vec<_> = built(&den).files.into_keys().filter(|name| name != "d").collect();
-            assert!(matches!(names.as_slice(), [name] if name.strip_prefix("d/").is_some_and(|rest| !rest.contains('/'))), "{names:?}");
+            assert!(
+                matches!(names.as_slice(), [name] if name.strip_prefix("d/").is_some_and(|rest| !rest.contains('/'))),
+                "{names:?}"
+            );
         }
     }
 }

@@ -86,7 +86,9 @@ impl<'a> Walk<'a> {
             Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_) => {
                 if self.state.layers.len() >= MOST_LAYERS {
                     let problem = Problem::new(format!("the image would have more than {MOST_LAYERS} layers"));
-                    return Err(unplaced(problem.help("copy and run more in one instruction, or copy the files of a stage into a new one")));
+                    return Err(unplaced(
+                        problem.help("copy and run more in one instruction, or copy the files of a stage into a new one"),
+                    ));
                 }
                 self.position += 1;
                 let stage = self.executor.session().title(&self.stage.title());
