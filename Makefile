@@ -43,7 +43,7 @@ fuzz: setup-build ## try what reads hostile input with inputs that nobody though
 	command -v cargo-fuzz >/dev/null || env -u CARGO_BUILD_TARGET cargo install --locked cargo-fuzz
 	env -u CARGO_BUILD_TARGET cargo test --manifest-path tests/fuzz/Cargo.toml --test parse_dockerfile
 	for name in $(FUZZ_TARGETS); do mkdir -p $(OUT)/fuzz/$$name && \
-	    env -u CARGO_BUILD_TARGET RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$name \
+	    env -u CARGO_BUILD_TARGET RUSTC_BOOTSTRAP=1 cargo fuzz run -O --fuzz-dir tests/fuzz $$name \
 	        $(abspath $(OUT))/fuzz/$$name tests/fuzz/corpus/$$name -- \
 	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -dict=tests/fuzz/dockerfile.dict || exit 1; done
 
