@@ -49,6 +49,31 @@ pub fn push_debian(registry: &DockerRegistry, name: &str, include: &[&str]) -> S
     push(directory.path(), registry, name)
 }
 
+/// Debian packages as files, fetched once and kept below `target/`.
+#[must_use]
+pub fn packages(names: &[&str]) -> Vec<PathBuf> {
+    let directory = kept().join(format!("packages-{}", &digest(names.join(",").as_bytes())[7..19]));
+    let _lock = locked(&directory);
+    if !directory.exists() {
+        let partial = directory.with_extension("partial");
+        let _ = fs::remove_dir_all(&partial);
+        fs::create_dir(&partial).expect("target/ can be written");
+        // Lists of our own: this machine may have none.
+        let lists = tempfile::tempdir().expect("a temporary directory can be made");
+        for words in [&["update"][..], &[&["download"], names].concat()] {
+            let mut command = Command::new("apt-get");
+            command.arg("-o").arg(format!("Dir::State::Lists={}", lists.path().display())).args(words);
+            let output = command.current_dir(&partial).output().expect("this is a Debian");
+            assert!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        }
+        fs::rename(&partial, &directory).expect("both lie in one directory");
+    }
+    let files = fs::read_dir(&directory).expect("the directory is there").flatten().map(|entry| entry.path());
+    let files: Vec<_> = files.collect();
+    assert_eq!(files.len(), names.len(), "{files:?}");
+    files
+}
+
 /// This machine's architecture, as images name it.
 #[must_use]
 pub fn architecture() -> &'static str {
@@ -162,11 +187,8 @@ fn debian(include: &[&str]) -> PathBuf {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let suite = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).unwrap_or("stable").to_owned();
     let packages = include.join(",");
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/e2e");
-    fs::create_dir_all(&directory).expect("target/ can be written");
-    let archive = directory.join(format!("{suite}-{}.tar", &digest(packages.as_bytes())[7..19]));
-    let lock = File::create(archive.with_extension("lock")).expect("target/ can be written");
-    lock.lock().expect("a file can be locked");
+    let archive = kept().join(format!("{suite}-{}.tar", &digest(packages.as_bytes())[7..19]));
+    let _lock = locked(&archive);
     if archive.exists() {
         return archive;
     }
@@ -185,6 +207,20 @@ fn debian(include: &[&str]) -> PathBuf {
     assert!(output.status.success(), "mmdebstrap failed:\n{}", String::from_utf8_lossy(&output.stderr));
     fs::rename(&partial, &archive).expect("both lie in one directory");
     archive
+}
+
+/// Where what takes long to make is kept.
+fn kept() -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/e2e");
+    fs::create_dir_all(&directory).expect("target/ can be written");
+    directory
+}
+
+/// Keeps other processes from making the same meanwhile.
+fn locked(path: &Path) -> File {
+    let lock = File::create(path.with_extension("lock")).expect("target/ can be written");
+    lock.lock().expect("a file can be locked");
+    lock
 }
 
 /// Where this machine gets its packages from.

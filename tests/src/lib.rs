@@ -20,6 +20,7 @@ pub mod windlass;
 pub mod workspace;
 
 pub use canary::Canary;
+pub use servers::docker::Docker;
 pub use servers::docker_registry::DockerRegistry;
 pub use servers::images::Images;
 pub use servers::moto::Moto;

@@ -163,6 +163,12 @@ impl Running {
         kill_process(pid, Signal::INT).expect("the child is running");
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end.
     #[must_use = "a run proves nothing until its end is looked at"]
     pub fn finish(mut self) -> Run {

@@ -193,6 +193,12 @@ pub(crate) struct BuildArguments {
     /// The size of /dev/shm in RUN steps, such as 128m
     #[arg(long, value_name = "SIZE")]
     pub(crate) shm_size: Option<String>,
+    /// How much memory RUN steps may use together, such as 2g or 500Mi
+    #[arg(short, long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// How many processors RUN steps may use together, such as 2, 0.5 or 500m
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) cpus: Option<String>,
     /// What processes of RUN steps may use, such as nofile=1024:4096 (repeatable)
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
     pub(crate) ulimits: Vec<String>,

@@ -9,6 +9,8 @@
 //! | [`materialise`] | listing | snapshot |
 //! | [`unpack_archive`] | any archive, for ADD | listing with contents in a staging directory |
 //! | [`diff`] | snapshot that a RUN has written | listing |
+//! | [`flatten`], [`changes`] | view, directory | one directory, and the listing of what a RUN has changed in it |
+//! | [`settle`] | snapshot that a process with one id has written | the same, with the owners that were meant |
 //! | [`View`] | layers, on disk or listed | the merged tree, read without a mount |
 //!
 //! All of it is synchronous; what takes long runs on a few threads of its own and in constant memory.
@@ -16,6 +18,7 @@
 mod archive;
 mod beneath;
 mod blob;
+mod changes;
 mod diff;
 mod entry;
 mod path;
@@ -30,10 +33,12 @@ mod view;
 
 pub use archive::{ArchiveError, Listed, is_archive, list, unpack_archive};
 pub use blob::{Compression, LayerBlob, LayerOptions, WriteError, recompress, write_layer};
+pub use changes::{Metadata, changes, flatten};
 pub use diff::{DiffError, diff};
 pub use entry::{Content, Entry, EntryKind, Listing, Timestamp};
 pub use snapshot::{
-    OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, materialise,
+    OWNER_MARK, OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, Wanted,
+    materialise, settle,
 };
 pub use stream::{Limits, ReadError};
 pub use unpack::{UnpackError, UnpackOptions, Unpacked, adopt, diff_id, unpack};

@@ -13,9 +13,10 @@ pub enum Isolation {
     Root,
     /// A user namespace in which 65,536 further ids belong to the user (`/etc/subuid`, `/etc/subgid`).
     SubordinateIds,
-    /// A user namespace with one id; changes of ownership are answered with success and not done.
+    /// A user namespace with one id; changes of ownership are answered with success, and noted down in place of being made.
     SingleId,
-    /// No namespaces: a change of the root directory alone.
+    /// No namespaces: a change of the root directory alone. The root of a [`RunSpec`](crate::RunSpec) must be one directory
+    /// then, and so must be the trees of its bind mounts; all of them are changed by the step.
     Chroot,
     /// None: steps that run a process are refused.
     Nothing,
@@ -37,10 +38,10 @@ impl Isolation {
         }
     }
 
-    /// Whether [`run`](crate::run) can use it: the ones with namespaces.
+    /// Whether [`run`](crate::run) can use it.
     #[must_use]
-    pub fn has_namespaces(self) -> bool {
-        matches!(self, Self::Root | Self::SubordinateIds | Self::SingleId)
+    pub fn can_run(self) -> bool {
+        self != Self::Nothing
     }
 
     /// Whether the process is root of a user namespace and not of the machine.

@@ -6,15 +6,20 @@
 //! mounts, gives up what it does not need, and executes the step. When it dies, the kernel kills whatever else runs in
 //! the namespace and undoes the mounts, so nothing has to be cleaned up after any end.
 //!
+//! Where neither namespaces nor mounts can be had, [`Isolation::Chroot`] changes the root directory alone.
+//!
 //! A program that embeds this crate calls [`init`] first in `main`, and [`enter_user_namespace`] right after it.
 
 mod cancel;
+mod chroot;
 mod command;
 mod enter;
 mod failure;
 mod isolation;
+mod limits;
 mod lines;
 mod mount;
+mod owners;
 mod run;
 mod seccomp;
 mod spec;
@@ -30,6 +35,8 @@ mod tests;
 pub use cancel::Cancel;
 pub use enter::{EnterError, Request, enter_user_namespace};
 pub use isolation::{Isolation, Probe, UnknownIsolation};
+pub use limits::{LimitGroup, Limits, Unlimited};
+pub use owners::OwnerRecord;
 pub use run::{RunError, run};
 pub use spec::{
     DEFAULT_HOSTNAME, Dns, Host, Mount, MountKind, Network, RunSpec, SecretContent, Security, SpecError, Tree, Upper, User,

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,12 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use windlass_core::event::Stream;
 
 use crate::cancel::Cancel;
+use crate::chroot::Provided;
 use crate::failure::{CommandProblem, Failure};
 use crate::isolation::Isolation;
 use crate::lines::Lines;
 use crate::mount;
-use crate::spec::{RunSpec, SpecError};
+use crate::spec::{Network, RunSpec, SpecError};
 use crate::status::ExitStatus;
 use crate::supervisor::PROGRAM_NAME;
 use crate::wire::{self, Report};
@@ -30,6 +31,9 @@ pub enum RunError {
     /// The isolation cannot run anything here.
     #[error("run a process: no isolation is possible on this machine (isolation `{0}`)")]
     Unsupported(Isolation),
+    /// Without namespaces, that cannot be done.
+    #[error("do {0}: it needs namespaces, and the isolation here is a change of the root directory alone (chroot)")]
+    NeedsNamespaces(&'static str),
     /// The specification is impossible.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -127,14 +131,34 @@ pub enum RunError {
 /// # Errors
 /// When the process cannot be started, when it is cancelled, and when it exceeds its time limit.
 pub fn run(spec: &RunSpec, cancel: &Cancel, mut output: impl FnMut(Stream, &[u8])) -> Result<ExitStatus, RunError> {
-    if !spec.isolation.has_namespaces() {
+    if !spec.isolation.can_run() {
         return Err(RunError::Unsupported(spec.isolation));
     }
     spec.check()?;
-    let mut running = Running::start(spec).map_err(RunError::Start)?;
-    let report = running.watch(spec.time_limit, cancel, &mut output);
+    if spec.isolation != Isolation::Chroot {
+        return supervise(spec, None, cancel, &mut output);
+    }
+    if spec.network == Network::None {
+        return Err(RunError::NeedsNamespaces("RUN --network=none"));
+    }
+    let provided = Provided::new(spec)?;
+    let result = supervise(spec, Some(&provided), cancel, &mut output);
+    let withdrawn = provided.withdraw();
+    let status = result?;
+    withdrawn.map(|()| status)
+}
+
+/// Runs the process, and waits until all that it leaves behind is dead.
+fn supervise(
+    spec: &RunSpec,
+    provided: Option<&Provided>,
+    cancel: &Cancel,
+    output: &mut impl FnMut(Stream, &[u8]),
+) -> Result<ExitStatus, RunError> {
+    let mut running = Running::start(spec, provided).map_err(RunError::Start)?;
+    let report = running.watch(spec.time_limit, cancel, output);
     running.stop();
-    running.drain(&mut output);
+    running.drain(output);
     match report? {
         Some(Report::Exited(status)) => Ok(status),
         Some(Report::Failed(failure)) => Err(failure.into()),
@@ -151,21 +175,23 @@ struct Running {
 }
 
 impl Running {
-    fn start(spec: &RunSpec) -> io::Result<Self> {
+    fn start(spec: &RunSpec, provided: Option<&Provided>) -> io::Result<Self> {
         let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        let mut supervisor = Command::new(own_program())
+        let (stdout, out) = pipe(provided, "stdout")?;
+        let (stderr, err) = pipe(provided, "stderr")?;
+        let supervisor = Command::new(own_program())
             .arg0(PROGRAM_NAME)
             .env_clear()
             .process_group(0)
             .stdin(theirs)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(out)
+            .stderr(err)
             .spawn()?;
-        let sources = [
-            Source::new(Stream::Stdout, supervisor.stdout.take().map(OwnedFd::from))?,
-            Source::new(Stream::Stderr, supervisor.stderr.take().map(OwnedFd::from))?,
-        ];
+        let sources = [Source::new(Stream::Stdout, stdout)?, Source::new(Stream::Stderr, stderr)?];
         let running = Self { socket: Some(socket), supervisor, sources };
+        if let Some(limits) = &spec.limits {
+            limits.add(running.supervisor.id())?;
+        }
         if let Some(socket) = &running.socket {
             wire::send_order(socket.as_fd(), spec)?;
         }
@@ -243,11 +269,9 @@ struct Source {
 }
 
 impl Source {
-    fn new(stream: Stream, pipe: Option<OwnedFd>) -> io::Result<Self> {
-        if let Some(pipe) = &pipe {
-            rustix::io::ioctl_fionbio(pipe, true)?;
-        }
-        Ok(Self { stream, pipe, lines: Lines::default(), buffer: vec![0; 64 * 1024] })
+    fn new(stream: Stream, pipe: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        Ok(Self { stream, pipe: Some(pipe), lines: Lines::default(), buffer: vec![0; 64 * 1024] })
     }
 
     /// Hands on what is there to read now; tells whether there was anything.
@@ -264,6 +288,14 @@ impl Source {
                 false
             }
         }
+    }
+}
+
+/// A pipe for one of the outputs: that which is `/dev/NAME` inside, where it has to be made there.
+fn pipe(provided: Option<&Provided>, name: &str) -> io::Result<(OwnedFd, OwnedFd)> {
+    match provided {
+        Some(provided) => provided.output(name),
+        None => Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?),
     }
 }
 

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::isolation::Isolation;
+use crate::limits::LimitGroup;
+use crate::owners::OwnerRecord;
 use crate::ulimit::Ulimit;
 
 /// The host name inside, unless the specification says otherwise.
@@ -48,6 +51,11 @@ pub struct RunSpec {
     pub shm_size: Option<u64>,
     /// What each process may use.
     pub ulimits: Vec<Ulimit>,
+    /// What all processes may use together with those of other steps.
+    #[serde(skip)]
+    pub limits: Option<Arc<LimitGroup>>,
+    /// Where wanted owners are noted down, with [`Isolation::SingleId`]; nowhere where it is absent.
+    pub owners: Option<OwnerRecord>,
     /// When everything is killed.
     pub time_limit: Option<Duration>,
 }
@@ -72,6 +80,8 @@ impl RunSpec {
             dns: None,
             shm_size: None,
             ulimits: Vec::new(),
+            limits: None,
+            owners: None,
             time_limit: None,
         }
     }
@@ -104,6 +114,7 @@ impl RunSpec {
 
     fn machine_paths(&self) -> Vec<&Path> {
         let mut paths = self.root.paths();
+        paths.extend(self.owners.iter().map(|owners| owners.file.as_path()));
         for Mount { target, kind } in &self.mounts {
             paths.push(target);
             match kind {

@@ -5,13 +5,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_type;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
 use rustix::thread::UnshareFlags;
 
 use crate::failure::Attempt;
+use crate::isolation::Isolation;
+use crate::owners::Clerk;
 use crate::status::ExitStatus;
-use crate::wire::{self, Report};
-use crate::{command, sys};
+use crate::wire::{self, Order, Report};
+use crate::{chroot, command, sys};
 
 /// `argv[0]` of the copy of the program that is to be a supervisor.
 pub(crate) const PROGRAM_NAME: &str = "windlass-sandbox";
@@ -36,7 +39,7 @@ pub fn init_before_main() {
 fn supervise_if_asked() {
     // A user may have given the program this name; only a run gives it a socket as standard input.
     let stdin = rustix::stdio::stdin();
-    if socket_type(stdin).is_ok_and(|kind| kind == rustix::net::SocketType::SEQPACKET)
+    if socket_type(stdin).is_ok_and(|kind| kind == SocketType::SEQPACKET)
         && let Ok(socket) = stdin.try_clone_to_owned()
     {
         sys::exit(supervise(&socket));
@@ -48,12 +51,20 @@ fn supervise(socket: &OwnedFd) -> u8 {
     // Out of the reach of the terminal's Ctrl-C, which is for the caller to act on.
     let _ = rustix::process::setsid();
     let Ok(Some(order)) = wire::receive_order(socket.as_fd()) else { return command::FAILED };
-    let started = sys::unshare(UnshareFlags::NEWPID)
-        .and_then(|()| sys::fork(move || command::start(order, socket)))
-        .to("start a process in a new PID namespace");
-    match started {
-        Ok(pid) => {
+    let isolation = order.spec.isolation;
+    let started = start_clerk(&order).and_then(|(clerk, channel)| {
+        adopt(isolation)?;
+        Ok((sys::fork(move || command::start(order, socket, channel.as_ref()))?, clerk))
+    });
+    match started.to("start a process that ends with all its descendants") {
+        Ok((pid, clerk)) => {
             let status = watch(socket, pid);
+            if isolation == Isolation::Chroot {
+                chroot::end_descendants();
+            }
+            if let Some(clerk) = clerk {
+                clerk.end();
+            }
             wire::send_report(socket.as_fd(), &Report::Exited(status));
             0
         }
@@ -61,6 +72,25 @@ fn supervise(socket: &OwnedFd) -> u8 {
             wire::send_report(socket.as_fd(), &Report::Failed(failure));
             command::FAILED
         }
+    }
+}
+
+/// With one id, starts who notes down the wanted owners; also gives the command's way to it.
+fn start_clerk(order: &Order) -> Result<(Option<Clerk>, Option<OwnedFd>), Errno> {
+    if order.spec.isolation != Isolation::SingleId {
+        return Ok((None, None));
+    }
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let user = (order.spec.user.uid, order.spec.user.gid);
+    Ok((Some(Clerk::start(ours, order.spec.owners.clone(), user)?), Some(theirs)))
+}
+
+/// Sees to it that no process of the command can get away: by a PID namespace, or by becoming the parent of orphans.
+fn adopt(isolation: Isolation) -> Result<(), Errno> {
+    if isolation == Isolation::Chroot {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+    } else {
+        sys::unshare(UnshareFlags::NEWPID)
     }
 }
 
@@ -80,7 +110,7 @@ fn watch(socket: &OwnedFd, pid: Pid) -> ExitStatus {
 }
 
 /// The output is the command's alone: whoever reads it is not to wait for the supervisor.
-fn close_output() {
+pub(crate) fn close_output() {
     if let Ok(null) = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty()) {
         let _ = rustix::stdio::dup2_stdin(&null);
         let _ = rustix::stdio::dup2_stdout(&null);

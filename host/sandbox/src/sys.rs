@@ -5,7 +5,7 @@
 )]
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, Result};
 use rustix::mount::MountAttrFlags;
@@ -103,8 +103,9 @@ pub(crate) struct Instruction {
     pub(crate) operand: u32,
 }
 
-/// Installs a seccomp filter for this thread. Needs CAP_SYS_ADMIN, because setuid programs are left usable.
-pub(crate) fn install_filter(program: &[Instruction]) -> Result<()> {
+/// Installs a seccomp filter for this thread. Needs CAP_SYS_ADMIN, because setuid programs are left usable. With
+/// `is_told`, gives the descriptor from which the calls can be received that the filter wants to be told of.
+pub(crate) fn install_filter(program: &[Instruction], is_told: bool) -> Result<Option<OwnedFd>> {
     #[repr(C)]
     struct Program {
         length: u16,
@@ -112,10 +113,59 @@ pub(crate) fn install_filter(program: &[Instruction]) -> Result<()> {
     }
     let length = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
     let filter = Program { length, instructions: program.as_ptr() };
+    let flags = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW | if is_told { libc::SECCOMP_FILTER_FLAG_NEW_LISTENER } else { 0 };
     // SAFETY: the kernel copies `length` instructions, which `program` holds, and checks them.
-    check(unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW, &raw const filter)
-    })
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter) };
+    check(result)?;
+    let listener = RawFd::try_from(result).ok().filter(|_| is_told);
+    // SAFETY: with this flag, the kernel answers with a new descriptor that nobody else owns.
+    Ok(listener.map(|listener| unsafe { OwnedFd::from_raw_fd(listener) }))
+}
+
+/// A system call that a filter tells of (`struct seccomp_notif` of `linux/seccomp.h`, with `struct seccomp_data`).
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct Notification {
+    pub(crate) id: u64,
+    /// The thread that makes it, as the receiver's PID namespace numbers it.
+    pub(crate) process: u32,
+    pub(crate) flags: u32,
+    pub(crate) number: i32,
+    pub(crate) architecture: u32,
+    pub(crate) instruction: u64,
+    pub(crate) arguments: [u64; 6],
+}
+
+/// Waits for a call that a filter tells of.
+pub(crate) fn receive_notification(listener: BorrowedFd<'_>) -> Result<Notification> {
+    const RECEIVE: u32 = 0xc050_2100; // SECCOMP_IOCTL_NOTIF_RECV
+    let mut notification = Notification::default();
+    // SAFETY: the kernel writes one such structure, which is all zeros as it asks for.
+    check(unsafe { libc::ioctl(listener.as_raw_fd(), RECEIVE as _, &raw mut notification) })?;
+    Ok(notification)
+}
+
+/// Whether the process that makes the call still waits for an answer.
+pub(crate) fn check_notification(listener: BorrowedFd<'_>, notification: &Notification) -> Result<()> {
+    const IS_VALID: u32 = 0x4008_2102; // SECCOMP_IOCTL_NOTIF_ID_VALID
+    // SAFETY: the kernel reads one number.
+    check(unsafe { libc::ioctl(listener.as_raw_fd(), IS_VALID as _, &raw const notification.id) })
+}
+
+/// Lets a call end: with success, without being made, or with an error.
+pub(crate) fn answer_notification(listener: BorrowedFd<'_>, notification: &Notification, result: Result<()>) -> Result<()> {
+    const SEND: u32 = 0xc018_2101; // SECCOMP_IOCTL_NOTIF_SEND
+    #[repr(C)]
+    struct Answer {
+        id: u64,
+        value: i64,
+        error: i32,
+        flags: u32,
+    }
+    let error = result.err().map_or(0, |errno| -errno.raw_os_error());
+    let answer = Answer { id: notification.id, value: 0, error, flags: 0 };
+    // SAFETY: the kernel reads one such structure.
+    check(unsafe { libc::ioctl(listener.as_raw_fd(), SEND as _, &raw const answer) })
 }
 
 /// Brings up the loopback interface of this network namespace.

@@ -69,6 +69,27 @@ pub(crate) fn send_order(socket: BorrowedFd<'_>, spec: &RunSpec) -> io::Result<(
     Ok(())
 }
 
+/// Sends one descriptor.
+pub(crate) fn send_descriptor(socket: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(socket, &[IoSlice::new(b"1")], &mut control, SendFlags::NOSIGNAL).map(|_| ())
+}
+
+/// Receives one descriptor; `None` when the sender is gone.
+pub(crate) fn receive_descriptor(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    recvmsg(socket, &mut [IoSliceMut::new(&mut [0; 1])], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let descriptor = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+        _ => None,
+    });
+    Ok(descriptor)
+}
+
 /// Receives a specification; `None` when the caller is gone.
 pub(crate) fn receive_order(socket: BorrowedFd<'_>) -> io::Result<Option<Order>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];

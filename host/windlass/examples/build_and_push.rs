@@ -40,7 +40,7 @@ fn machine(store: &Path) -> Result<Machine, Failure> {
     let request = sandbox::Request { wanted: None, store: Some(store.to_owned()) };
     let probe = sandbox::enter_user_namespace(&request).map_err(|error| failed(error.to_string()))?;
     let cancel = sandbox::Cancel::new().map_err(|error| failed(error.to_string()))?;
-    Ok(Machine { store: store.to_owned(), isolation: probe.chosen, cancel })
+    Ok(Machine { store: store.to_owned(), probe, cancel })
 }
 
 #[tokio::main]

@@ -12,7 +12,7 @@ use windlass_dockerfile::Dockerfile;
 use windlass_dockerfile::parse::parse;
 use windlass_dockerfile::remote::parse_context;
 use windlass_layer::Compression;
-use windlass_sandbox::Isolation;
+use windlass_sandbox::Probe;
 
 use crate::agents::agents;
 use crate::environment::Environment;
@@ -128,7 +128,7 @@ fn read(path: &Path, title: &str, context: &Path) -> Result<Vec<u8>, Finding> {
 /// What a build needs besides the step.
 pub(crate) struct Circumstances<'a> {
     pub(crate) environment: &'a Environment,
-    pub(crate) isolation: Isolation,
+    pub(crate) probe: &'a Probe,
     pub(crate) platforms: Vec<Platform>,
     pub(crate) compression: Compression,
 }
@@ -203,8 +203,8 @@ fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances
         allows_insecure: build.allows_insecure,
         shm_size: build.shm_size,
         ulimits: build.ulimits.clone(),
-        isolation: circumstances.isolation,
-        time_limit: None,
+        limits: build.limits,
+        probe: circumstances.probe.clone(),
         source_date_epoch: build.source_date_epoch,
         compression: circumstances.compression,
     })

@@ -62,6 +62,8 @@ pub(crate) async fn map(
         no_cache: build.no_cache,
         pull: build.pull,
         add_hosts: build.add_hosts.clone(),
+        memory: build.limits.memory,
+        processor: build.limits.processor,
         dns: build.dns.clone(),
         dns_search: build.dns_search.clone(),
         registry_map: step.registries.map.clone(),

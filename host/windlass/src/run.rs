@@ -17,7 +17,7 @@ use windlass_registry::{Action, Credential, CredentialError, CredentialSource, R
 use windlass_runtime::host::plan_view::PlanFacts;
 use windlass_runtime::registry_adapter::{self, Authorization};
 use windlass_runtime::{Context, Plugin, policy};
-use windlass_sandbox::{Cancel, Isolation};
+use windlass_sandbox::{Cancel, Probe};
 
 use crate::ahead::Ahead;
 use crate::attestation::Facts;
@@ -44,7 +44,7 @@ pub struct Machine {
     /// Where layers and caches are kept.
     pub store: PathBuf,
     /// How RUN steps are isolated.
-    pub isolation: Isolation,
+    pub probe: Probe,
     /// What stops running steps.
     pub cancel: Cancel,
 }
@@ -266,7 +266,7 @@ impl Run<'_> {
         }
         let circumstances = Circumstances {
             environment,
-            isolation: self.machine.isolation,
+            probe: &self.machine.probe,
             platforms: step.build.target_platforms(),
             compression: self.compression(),
         };

@@ -1,5 +1,6 @@
 //! Servers, each a process or a thread of its own that ends with its value.
 
+pub mod docker;
 pub mod docker_registry;
 pub mod images;
 pub mod moto;

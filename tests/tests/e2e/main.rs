@@ -29,6 +29,7 @@ mod hostile_remotes;
 mod image_outputs;
 mod interrupted;
 mod larger_images;
+mod machines;
 mod outputs;
 mod plan;
 mod platforms;

@@ -18,6 +18,7 @@ use super::base::{self, BaseImage};
 use super::error::{BuildError, Problem};
 use super::files::Files;
 use super::image::{StageImage, set_default};
+use super::isolation;
 use super::remote::{Fetched, Fetches};
 use super::request::NamedContext;
 use super::session::Session;
@@ -61,8 +62,19 @@ impl Executor {
             fetches: Fetches::default(),
             stages,
         };
+        executor.check_isolation()?;
         executor.resolve_images().await?;
+        if let Some(finding) = executor.check_isolation()? {
+            executor.session.events.notice(finding);
+            let unlimited = executor.session.limits.1.iter().map(isolation::unlimited);
+            unlimited.for_each(|finding| executor.session.events.notice(finding));
+        }
         Ok(executor)
+    }
+
+    /// RUN steps need an isolation; also those that triggers of base images bring.
+    fn check_isolation(&self) -> Result<Option<Finding>, Arc<BuildError>> {
+        isolation::check(&self.graph, &self.session.request.probe).map_err(|finding| dockerfile(vec![finding]))
     }
 
     /// Resolves images until no trigger of one asks for another.

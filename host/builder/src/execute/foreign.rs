@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use windlass_core::{Place, Platform};
-use windlass_sandbox::{ExitStatus, Network, RunSpec, Tree};
+use windlass_sandbox::{ExitStatus, Isolation, Network, RunSpec, Tree};
 
 use super::error::{BuildError, Problem};
 use super::executor::Executor;
@@ -44,13 +44,17 @@ async fn can_run(session: &Arc<Session>, platform: &Platform) -> Result<bool, Ar
 }
 
 fn trial(session: &Session, program: &[u8]) -> Result<bool, Problem> {
-    let root = session.store.temporary_directory().map_err(Problem::from_error)?;
-    let path = root.path().join(TRIAL);
+    let work = session.store.temporary_directory().map_err(Problem::from_error)?;
+    let root = work.path().join("root");
+    std::fs::create_dir(&root).map_err(Problem::from_error)?;
+    let path = root.join(TRIAL);
     std::fs::write(&path, program).map_err(Problem::from_error)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).map_err(Problem::from_error)?;
-    let tree = Tree::Directory(root.path().to_owned());
-    let mut spec = RunSpec::new(session.request.isolation, tree, vec![format!("/{TRIAL}")]);
-    spec.network = Network::None;
+    let tree = Tree::Directory(root);
+    let mut spec = RunSpec::new(session.request.isolation(), tree, vec![format!("/{TRIAL}")]);
+    if spec.isolation != Isolation::Chroot {
+        spec.network = Network::None;
+    }
     let ended = windlass_sandbox::run(&spec, &session.cancel, |_, _| {});
     if session.cancel.is_cancelled() {
         return Err(Problem::cancelled());

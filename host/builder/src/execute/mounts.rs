@@ -9,13 +9,13 @@ use windlass_dockerfile::instruction::mount::{Attributes, Mount as Declared, Mou
 use windlass_dockerfile::instruction::run::SCRIPT_DIRECTORY;
 use windlass_dockerfile::instruction::{InlineFile, RunInstruction};
 use windlass_layer::{Snapshot, SnapshotFormat, Timestamp};
-use windlass_sandbox::{Mount, MountKind as SandboxMount, SecretContent, Tree, Upper};
+use windlass_sandbox::{Isolation, Mount, MountKind as SandboxMount, SecretContent, Tree, Upper};
 
 use super::agent::{Forwarded, Owner};
 use super::error::{BuildError, Problem};
 use super::executor::Executor;
 use super::files::{Files, Opened};
-use super::layer::directories;
+use super::layer::{directories, view_of};
 use super::session::Session;
 use super::stage::StageState;
 use crate::copy::{self, Request, Stage as CopyStage};
@@ -125,7 +125,7 @@ impl Mounts {
         let owner =
             Owner { uid: attributes.uid.unwrap_or(0), gid: attributes.gid.unwrap_or(0), mode: attributes.mode.unwrap_or(0o600) };
         let directory = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
-        let forwarded = Forwarded::new(agent, directory, owner, session.request.isolation);
+        let forwarded = Forwarded::new(agent, directory, owner, session.request.isolation());
         let forwarded =
             forwarded.map_err(|error| unplaced(Problem::new(format!("cannot offer the ssh agent `{id}`: {error}"))))?;
         let number = self.mounts.iter().filter(|ready| matches!(ready.kind, ReadyKind::Agent(_))).count();
@@ -204,7 +204,15 @@ impl Mounts {
 /// else of the machine can be seen and nothing can be written back.
 async fn bind(session: &Arc<Session>, files: Files, source: &str, is_read_only: bool) -> Result<ReadyKind, Arc<BuildError>> {
     let work = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
+    let is_copy = session.request.isolation() == Isolation::Chroot;
     let (mut lower, source) = match &files {
+        Files::Layers { layers, .. } if is_copy => {
+            let (view, root, format) = (view_of(layers, session).await?, work.path().join("copy"), session.format);
+            let flattened = session.blocking(move || {
+                windlass_layer::flatten(&view, &root, format).map_err(|error| unplaced(Problem::from_error(error)))
+            });
+            (vec![flattened.await?.files()], Path::new("/").join(source))
+        }
         Files::Layers { layers, .. } => (directories(layers, session).await?, Path::new("/").join(source)),
         Files::Context(_) => {
             let opened = files.opened(session).await?;
@@ -216,6 +224,11 @@ async fn bind(session: &Arc<Session>, files: Files, source: &str, is_read_only: 
     };
     if lower.is_empty() {
         lower.push(made(work.path().join("empty"))?);
+    }
+    if let [tree] = &lower[..]
+        && is_copy
+    {
+        return Ok(ReadyKind::Bind { tree: Tree::Directory(tree.clone()), source, _work: Some(work) });
     }
     let upper = if is_read_only {
         None

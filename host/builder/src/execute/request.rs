@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::agent::SshAgent;
 use windlass_core::{Digest, Platform, Reference, Repository, Secret};
@@ -12,7 +11,7 @@ use windlass_dockerfile::Dockerfile;
 use windlass_dockerfile::remote::RemoteSource;
 use windlass_layer::Compression;
 use windlass_registry::image::{Descriptor, ImageConfig};
-use windlass_sandbox::{Isolation, Ulimit};
+use windlass_sandbox::{Limits, Probe, Ulimit};
 
 /// A build.
 #[derive(Debug, Clone)]
@@ -53,10 +52,10 @@ pub struct BuildRequest {
     pub shm_size: Option<u64>,
     /// What processes of RUN steps may use.
     pub ulimits: Vec<Ulimit>,
+    /// What RUN steps may use together.
+    pub limits: Limits,
     /// How RUN steps are isolated.
-    pub isolation: Isolation,
-    /// How long one RUN step may take.
-    pub time_limit: Option<Duration>,
+    pub probe: Probe,
     /// `SOURCE_DATE_EPOCH`: the latest time that stands anywhere in the image, in seconds since 1970.
     pub source_date_epoch: Option<i64>,
     /// How layers are compressed.

@@ -8,11 +8,13 @@ use windlass_core::event::{Stage as EventStage, Stream, Task};
 use windlass_dockerfile::instruction::RunInstruction;
 use windlass_dockerfile::instruction::run::{Network as RunNetwork, Security as RunSecurity};
 use windlass_layer::{Entry, Snapshot, Timestamp, View};
-use windlass_sandbox::{Cancel, Dns, ExitStatus, Host, Network, RunSpec, Security, Tree, Upper, User};
+use windlass_sandbox::{Cancel, Dns, ExitStatus, Host, Isolation, Network, RunSpec, Security, Tree, Upper, User};
 
 use super::error::{BuildError, FULL, Problem};
 use super::layer::{BuildLayer, directories, view_of};
 use super::mounts::Mounts;
+use super::one_id::OneId;
+use super::plain;
 use super::redact::Redactor;
 use super::session::{Made, Session};
 use super::stage::{Effect, StageState};
@@ -99,7 +101,12 @@ pub(crate) async fn execute(
     task: Task,
 ) -> Result<(Effect, Task), (Arc<BuildError>, Task)> {
     let below = state.layers.clone();
-    let prepared = async { Ok::<_, Arc<BuildError>>((directories(&below, session).await?, view_of(&below, session).await?)) };
+    let prepared = async {
+        // A copy is made of what can be looked into; only an overlay takes directories.
+        let is_copy = session.request.isolation() == Isolation::Chroot;
+        let lower = if is_copy { Vec::new() } else { directories(&below, session).await? };
+        Ok::<_, Arc<BuildError>>((lower, view_of(&below, session).await?))
+    };
     let (lower, view) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => return Err((error, task)),
@@ -181,15 +188,23 @@ fn run_in_snapshot(
     let made = session.store.create_snapshot(id, |root| {
         let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
         prepare_upper(&snapshot, view, &command.directory, session.timestamp())?;
+        if session.request.isolation() == Isolation::Chroot {
+            return plain::run_in_copy(session, &snapshot, view, |tree| {
+                let spec = specification(session, command, tree, view)?;
+                supervise(&spec, &session.cancel, task, &Redactor::new(session.secrets()))
+            });
+        }
         let work = root.join("work");
         std::fs::create_dir(&work).map_err(Problem::from_error)?;
         let upper = Upper { directory: snapshot.files(), work: work.clone() };
-        let spec = specification(session, command, Tree::Layers { lower, upper: Some(upper) }, view)?;
+        let mut spec = specification(session, command, Tree::Layers { lower, upper: Some(upper) }, view)?;
+        let one_id = OneId::prepare(session, root, view, &mut spec)?;
         let outcome = supervise(&spec, &session.cancel, task, &Redactor::new(session.secrets()));
         // Asked before anything is removed: what the program said of it is seldom clear.
         let outcome = outcome.map_err(|problem| if is_full(root) { problem.help(FULL) } else { problem });
         std::fs::remove_dir_all(&work).map_err(Problem::from_error)?;
-        outcome
+        outcome?;
+        one_id.map_or(Ok(()), |one_id| one_id.settle(&snapshot, view))
     });
     match made {
         Ok(made) => Ok(Snapshot::open(made, session.format)),
@@ -220,7 +235,7 @@ fn specification(session: &Session, command: &Command, root: Tree, view: &View) 
         environment.push(("HOME".to_owned(), account.home.clone().unwrap_or_else(|| "/".to_owned())));
     }
     environment.extend(command.mounts.variables());
-    let mut spec = RunSpec::new(request.isolation, root, command.arguments.clone());
+    let mut spec = RunSpec::new(request.isolation(), root, command.arguments.clone());
     spec.environment = environment;
     spec.directory = command.directory.clone();
     spec.user = User { uid: account.uid, gid: account.gid, groups: account.groups };
@@ -232,9 +247,9 @@ fn specification(session: &Session, command: &Command, root: Tree, view: &View) 
     if !dns.servers.is_empty() || !dns.search.is_empty() {
         spec.dns = Some(Dns { servers: dns.servers.clone(), search: dns.search.clone(), options: Vec::new() });
     }
+    spec.limits = Some(Arc::clone(&session.limits.0));
     spec.shm_size = request.shm_size;
     spec.ulimits.clone_from(&request.ulimits);
-    spec.time_limit = request.time_limit;
     Ok(spec)
 }
 

@@ -10,7 +10,7 @@ use windlass_core::{EventSink, Platform, Repository, Secret};
 use windlass_layer::{Compression, LayerOptions, Listing, OverlayXattrs, Ownership, SnapshotFormat};
 use windlass_registry::image::Descriptor;
 use windlass_registry::{Blobs, Registry};
-use windlass_sandbox::{Cancel, Isolation};
+use windlass_sandbox::{Cancel, Isolation, LimitGroup, Unlimited};
 
 use super::error::{BuildError, Problem};
 use super::layer::{BlobFuture, BuildLayer};
@@ -50,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) work: Work,
     pub(crate) format: SnapshotFormat,
     finished_layers: Option<UnboundedSender<Descriptor>>,
+    /// What limits RUN steps, and which of the limits do not.
+    pub(crate) limits: (Arc<LimitGroup>, Arc<[Unlimited]>),
     /// Told apart from other builds at the same time.
     nonce: String,
 }
@@ -60,9 +62,11 @@ impl Session {
         let request = Arc::new(request);
         let nonce = format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
         let format = SnapshotFormat {
-            ownership: if request.isolation == Isolation::SingleId { Ownership::Recorded } else { Ownership::Apply },
-            overlay_xattrs: if request.isolation == Isolation::Root { OverlayXattrs::Trusted } else { OverlayXattrs::User },
+            ownership: if request.isolation() == Isolation::SingleId { Ownership::Recorded } else { Ownership::Apply },
+            overlay_xattrs: if request.isolation() == Isolation::Root { OverlayXattrs::Trusted } else { OverlayXattrs::User },
         };
+        let (group, unlimited) = LimitGroup::create(request.limits);
+        let limits = (Arc::new(group), Arc::from(unlimited));
         let session = |(number, platform): (usize, &Platform)| {
             Arc::new(Self {
                 request: Arc::clone(&request),
@@ -76,6 +80,7 @@ impl Session {
                 work: work.clone(),
                 format,
                 finished_layers: workshop.finished_layers.clone(),
+                limits: limits.clone(),
                 nonce: format!("{nonce}-{number}"),
             })
         };
@@ -232,6 +237,8 @@ impl Session {
     fn named_snapshot(&self, key: &StepKey, unique: &str) -> SnapshotId {
         let form = match (self.format.ownership, self.format.overlay_xattrs) {
             (Ownership::Recorded, _) => "s",
+            // Without a user namespace, ids on disk are what they are in the image.
+            (Ownership::Apply, OverlayXattrs::User) if self.request.isolation() == Isolation::Chroot => "c",
             (Ownership::Apply, OverlayXattrs::User) => "u",
             (Ownership::Apply, OverlayXattrs::Trusted) => "r",
         };

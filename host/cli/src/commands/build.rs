@@ -3,10 +3,10 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use windlass::sandbox::Ulimit;
+use windlass::sandbox::{Limits, Ulimit};
 use windlass::step::{
-    ArgumentValue, BuildArgument, BuildSettings, Output, Outputs, Place, Step, parse_annotation, parse_host, parse_output,
-    parse_provenance, parse_secret, parse_ssh, size,
+    ArgumentValue, BuildArgument, BuildSettings, Output, Outputs, Place, Step, parse_annotation, parse_host, parse_memory,
+    parse_output, parse_processors, parse_provenance, parse_secret, parse_ssh, size,
 };
 use windlass::{Failure, Input, Request};
 use windlass_core::{ExitCode as Code, Finding, Platform, Reference};
@@ -60,6 +60,10 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
                 no_network: arguments.network == Network::None,
                 allows_insecure: arguments.allow.contains(&Entitlement::SecurityInsecure),
                 shm_size: reader.all("--shm-size", arguments.shm_size.as_slice(), size).pop(),
+                limits: Limits {
+                    memory: reader.all("--memory", arguments.memory.as_slice(), parse_memory).pop(),
+                    processor: reader.all("--cpus", arguments.cpus.as_slice(), parse_processors).pop(),
+                },
                 ulimits: reader.all("--ulimit", &arguments.ulimits, Ulimit::parse),
                 dns: arguments.dns.clone(),
                 dns_search: arguments.dns_search.clone(),

@@ -57,7 +57,7 @@ fn prepare_machine(
     let request = sandbox::Request { wanted, store: Some(store.clone()) };
     let probe = sandbox::enter_user_namespace(&request).map_err(|error| refused(chain(&error)))?;
     let cancel = Cancel::new().map_err(|error| refused(error.to_string()))?;
-    Ok(Machine { store, isolation: probe.chosen, cancel })
+    Ok(Machine { store, probe, cancel })
 }
 
 fn configuration(file: Option<&Path>, environment: &Environment) -> Result<Configuration, Failure> {

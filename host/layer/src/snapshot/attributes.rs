@@ -14,16 +14,29 @@ use super::OverlayXattrs;
 /// The largest list of names and the largest value that Linux has, in bytes.
 const LARGEST: usize = 64 << 10;
 
-/// Whether an attribute is a mark of the overlay file system, which no layer may bring along.
-pub(crate) fn is_overlay_xattr(name: &OsStr) -> bool {
-    let name = name.as_bytes();
-    name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.")
+/// The attribute with the owner that a file is to have in the image, such as `1000:1000`, where the process that writes it
+/// has one id only. It goes along when the overlay copies a file or a step moves it.
+pub const OWNER_MARK: &str = "user.windlass.owner";
+
+/// Whether an attribute is a mark of the overlay file system or of ours, which no layer may bring along.
+pub(crate) fn is_mark(name: &OsStr) -> bool {
+    let bytes = name.as_bytes();
+    name == OWNER_MARK || bytes.starts_with(b"trusted.overlay.") || bytes.starts_with(b"user.overlay.")
+}
+
+/// The owner that a file is marked with.
+pub(crate) fn owner_mark(path: &Path) -> io::Result<Option<(u32, u32)>> {
+    let parse = |value: Vec<u8>| {
+        let (uid, gid) = std::str::from_utf8(&value).ok()?.split_once(':')?;
+        Some((uid.parse().ok()?, gid.parse().ok()?))
+    };
+    Ok(read_one(path, OsStr::new(OWNER_MARK))?.and_then(parse).filter(|(uid, gid)| *uid != u32::MAX && *gid != u32::MAX))
 }
 
 /// Whether an attribute of a file on disk belongs into an image: file capabilities and what users set, but not what
 /// this machine's security modules, access lists and storage drivers keep for themselves.
 pub(crate) fn belongs_to_image(name: &OsStr) -> bool {
-    !is_overlay_xattr(name) && (name == "security.capability" || name.as_bytes().starts_with(b"user."))
+    !is_mark(name) && (name == "security.capability" || name.as_bytes().starts_with(b"user."))
 }
 
 /// The attributes of a file on disk that belong into an image, in the order of their names. Links are not followed.
@@ -54,7 +67,7 @@ pub(crate) fn read_xattrs(path: &Path) -> io::Result<Vec<(OsString, Vec<u8>)>> {
     Ok(xattrs)
 }
 
-fn read_one(path: &Path, name: &OsStr) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_one(path: &Path, name: &OsStr) -> io::Result<Option<Vec<u8>>> {
     let mut small = [0; 256];
     match rustix::fs::lgetxattr(path, name, &mut small) {
         Ok(size) => Ok(Some(small[..size].to_vec())),
@@ -96,6 +109,14 @@ pub(crate) fn set(fd: impl AsFd, name: &OsStr, value: &[u8]) -> io::Result<()> {
     Ok(rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty())?)
 }
 
+/// Takes an attribute from an open file, if it has it.
+pub(crate) fn unset(fd: impl AsFd, name: &OsStr) -> io::Result<()> {
+    match rustix::fs::fremovexattr(fd, name) {
+        Err(Errno::NODATA) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
 /// Sets an attribute without following a link.
 pub(crate) fn set_at(path: &Path, name: &OsStr, value: &[u8]) -> io::Result<()> {
     Ok(rustix::fs::lsetxattr(path, name, value, XattrFlags::empty())?)
@@ -127,6 +148,7 @@ mod tests {
             ("security.capability", true),
             ("user.note", true),
             ("user.overlay.opaque", false),
+            (OWNER_MARK, false),
             ("trusted.overlay.opaque", false),
             ("security.selinux", false),
             ("system.posix_acl_access", false),

@@ -6,15 +6,18 @@ mod directories;
 mod materialise;
 mod owners;
 mod place;
+mod settle;
 mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use attributes::OWNER_MARK;
 pub(crate) use attributes::{belongs_to_image, has_whiteout_mark, opaque_mark, read_xattrs};
 pub use materialise::materialise;
 pub(crate) use materialise::root_of;
 pub use owners::{Owners, Recorded, RecordedDevice};
+pub use settle::{Wanted, settle};
 pub(crate) use writer::SnapshotWriter;
 
 use crate::text::shown;

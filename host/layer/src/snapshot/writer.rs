@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::attributes::{is_overlay_xattr, is_refusal, opaque_mark, set, set_at};
+use super::attributes::{OWNER_MARK, is_mark, is_refusal, opaque_mark, set, set_at, unset};
 use super::directories::{Directories, set_times, times};
 use super::place::{Place, Standing};
 use super::{Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError};
@@ -110,12 +111,13 @@ impl<'l> SnapshotWriter<'l> {
         if !owned || found.st_mode & 0o7777 != mode {
             rustix::fs::fchmod(file, Mode::from_raw_mode(mode)).map_err(errno("set the mode of", &place.path))?;
         }
-        for (name, value) in entry.xattrs.iter().filter(|(name, _)| !is_overlay_xattr(name)) {
+        for (name, value) in entry.xattrs.iter().filter(|(name, _)| !is_mark(name)) {
             match set(file, name, value) {
                 Err(error) if is_refusal(&error) => recorded.xattrs.push((name.clone(), value.clone())),
                 result => result.map_err(system("set an extended attribute of", &place.path))?,
             }
         }
+        self.mark_owner(file, entry).map_err(system("mark with its owner", &place.path))?;
         set_times(file, entry.modified).map_err(system("set the time of", &place.path))?;
         self.record(place, entry, recorded);
         Ok(())
@@ -152,12 +154,13 @@ impl<'l> SnapshotWriter<'l> {
         let mut recorded = self.own(entry, path, |uid, gid| rustix::fs::fchown(&directory.fd, Some(uid), Some(gid)))?;
         let mode = self.mode_on_disk(entry, 0o700);
         rustix::fs::fchmod(&directory.fd, Mode::from_raw_mode(mode)).map_err(errno("set the mode of", path))?;
-        for (name, value) in entry.xattrs.iter().filter(|(name, _)| !is_overlay_xattr(name)) {
+        for (name, value) in entry.xattrs.iter().filter(|(name, _)| !is_mark(name)) {
             match set(&directory.fd, name, value) {
                 Err(error) if is_refusal(&error) => recorded.xattrs.push((name.clone(), value.clone())),
                 result => result.map_err(system("set an extended attribute of", path))?,
             }
         }
+        self.mark_owner(&directory.fd, entry).map_err(system("mark with its owner", path))?;
         if opaque {
             self.mark_opaque(path)?;
         }
@@ -230,7 +233,7 @@ impl<'l> SnapshotWriter<'l> {
             let mode = Mode::from_raw_mode(self.mode_on_disk(entry, 0o600));
             rustix::fs::chmodat(fd, name, mode, AtFlags::empty()).map_err(errno("set the mode of", &place.path))?;
         }
-        for (name, value) in entry.xattrs.iter().filter(|(name, _)| !is_overlay_xattr(name)) {
+        for (name, value) in entry.xattrs.iter().filter(|(name, _)| !is_mark(name)) {
             match set_at(&self.files.join(&place.path), name, value) {
                 Err(error) if is_refusal(&error) => recorded.xattrs.push((name.clone(), value.clone())),
                 result => result.map_err(system("set an extended attribute of", &place.path))?,
@@ -334,10 +337,25 @@ impl<'l> SnapshotWriter<'l> {
         Ok(Recorded { xattrs: Vec::new(), ..whole_record(entry) })
     }
 
+    /// Where owners are recorded beside the files, what a step moves or changes is still to have its own.
+    fn mark_owner(&self, fd: impl AsFd, entry: &Entry) -> io::Result<()> {
+        let is_directory = matches!(entry.kind, EntryKind::Directory { .. });
+        let marked = match (self.snapshot.format().ownership, (entry.uid, entry.gid)) {
+            (Ownership::Apply, _) => return Ok(()),
+            (Ownership::Recorded, (0, 0)) if is_directory => unset(fd, OWNER_MARK.as_ref()),
+            (Ownership::Recorded, (0, 0)) => return Ok(()),
+            (Ownership::Recorded, (uid, gid)) => set(fd, OWNER_MARK.as_ref(), format!("{uid}:{gid}").as_bytes()),
+        };
+        match marked {
+            Err(error) if is_refusal(&error) => Ok(()),
+            marked => marked,
+        }
+    }
+
     fn mode_on_disk(&self, entry: &Entry, needed: u32) -> u32 {
         match self.snapshot.format().ownership {
             Ownership::Apply => entry.mode & 0o7777,
-            Ownership::Recorded => entry.mode & 0o777 | needed,
+            Ownership::Recorded => entry.mode & 0o7777 | needed,
         }
     }
 

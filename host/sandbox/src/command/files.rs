@@ -43,7 +43,7 @@ fn write(scaffold: &Scaffold, content: &[u8]) -> Result<OwnedFd, Errno> {
 }
 
 /// A machine without name servers is possible, and so is a step without them.
-fn resolv_conf(dns: Option<&Dns>) -> Vec<u8> {
+pub(crate) fn resolv_conf(dns: Option<&Dns>) -> Vec<u8> {
     let Some(dns) = dns else { return std::fs::read("/etc/resolv.conf").unwrap_or_default() };
     let mut text: String = dns.servers.iter().map(|server| format!("nameserver {server}\n")).collect();
     for (keyword, values) in [("search", &dns.search), ("options", &dns.options)] {
@@ -54,7 +54,7 @@ fn resolv_conf(dns: Option<&Dns>) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn hosts(spec: &RunSpec) -> String {
+pub(crate) fn hosts(spec: &RunSpec) -> String {
     let mut text = format!("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", spec.hostname);
     for host in &spec.hosts {
         let _ = writeln!(text, "{}\t{}", host.address, host.name);

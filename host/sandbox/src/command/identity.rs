@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{Gid, Uid};
@@ -12,6 +13,7 @@ use crate::failure::{Attempt, Failure, Step};
 use crate::isolation::Isolation;
 use crate::spec::{RunSpec, Security, User};
 use crate::sys::{self, Instruction};
+use crate::wire;
 
 /// Docker's default capabilities.
 const KEPT: CapabilitySet = CapabilitySet::CHOWN
@@ -35,16 +37,25 @@ const CAPABILITIES: u32 = 64;
 ///
 /// The bounding set decides what root has after `execve`; another user has nothing then. The filter comes before the
 /// change of the user, because installing it takes a capability that goes with that change.
-pub(super) fn assume(spec: &RunSpec, filter: &[Instruction]) -> Step<()> {
+///
+/// With one id, the descriptor that tells of changes of owners goes through `clerk`.
+pub(super) fn assume(spec: &RunSpec, filter: &[Instruction], clerk: Option<BorrowedFd<'_>>) -> Step<()> {
     let user = &spec.user;
     own_standard_streams(user);
     let is_single = spec.isolation == Isolation::SingleId;
     if is_single && user.uid != 0 {
         become_only_user(user).map_err(|errno| failure(user, errno))?;
     }
-    drop_capabilities(spec.security).to("give up capabilities")?;
+    drop_capabilities(spec.security, spec.isolation).to("give up capabilities")?;
     if !filter.is_empty() {
-        sys::install_filter(filter).to("install the seccomp filter")?;
+        let listener = match sys::install_filter(filter, clerk.is_some()) {
+            // The container that leaves us no more than a change of the root directory has a filter of its own.
+            Err(Errno::ACCESS | Errno::PERM) if spec.isolation == Isolation::Chroot => None,
+            result => result.to("install the seccomp filter")?,
+        };
+        if let (Some(clerk), Some(listener)) = (clerk, listener) {
+            wire::send_descriptor(clerk, listener.as_fd()).to("hand on what tells of changes of owners")?;
+        }
     }
     if is_single { Ok(()) } else { switch_user(user).map_err(|errno| failure(user, errno)) }
 }
@@ -77,15 +88,18 @@ fn become_only_user(user: &User) -> Result<(), Errno> {
     write("uid_map", format!("{} 0 1", user.uid))
 }
 
-fn drop_capabilities(security: Security) -> Result<(), Errno> {
+/// Where a change of the root directory is all the isolation there is, the right to another one would undo it. Without that
+/// right the command cannot trace our processes either, which have it (ptrace(2), "Ptrace access mode checking").
+pub(crate) fn drop_capabilities(security: Security, isolation: Isolation) -> Result<(), Errno> {
     rustix::thread::clear_ambient_capability_set()?;
     let current = rustix::thread::capabilities(None)?;
     rustix::thread::set_capabilities(None, CapabilitySets { inheritable: CapabilitySet::empty(), ..current })?;
     if security == Security::Insecure {
         return Ok(());
     }
+    let kept = if isolation == Isolation::Chroot { KEPT.difference(CapabilitySet::SYS_CHROOT) } else { KEPT };
     let all = (0..CAPABILITIES).map(|number| CapabilitySet::from_bits_retain(1 << number));
-    for capability in all.filter(|capability| !KEPT.contains(*capability)) {
+    for capability in all.filter(|capability| !kept.contains(*capability)) {
         match rustix::thread::remove_capability_from_bounding_set(capability) {
             // One that this kernel does not know.
             Ok(()) | Err(Errno::INVAL) => {}

@@ -3,14 +3,14 @@
 mod devices;
 mod execute;
 mod extra;
-mod files;
-mod identity;
+pub(crate) mod files;
+pub(crate) mod identity;
 mod interpreter;
 pub(crate) mod overlay;
 mod proc;
 mod root;
 mod scaffold;
-mod stubs;
+pub(crate) mod stubs;
 mod system;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,16 +22,17 @@ use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
 
 use crate::failure::{Attempt, Failure, Step};
-use crate::spec::{Network, RunSpec, Security};
+use crate::isolation::Isolation;
+use crate::spec::{Network, RunSpec, Security, Tree};
 use crate::wire::{self, Order, Report};
-use crate::{mount, sys, ulimit};
+use crate::{chroot, mount, sys, ulimit};
 
 /// The exit code of a process of ours that could not do its work.
 pub(crate) const FAILED: u8 = 125;
 
 /// Becomes the command. Returns only when that fails, after having told the caller why.
-pub(crate) fn start(order: Order, socket: &OwnedFd) -> u8 {
-    let failure = match prepare(order, socket) {
+pub(crate) fn start(order: Order, socket: &OwnedFd, clerk: Option<&OwnedFd>) -> u8 {
+    let failure = match prepare(order, socket, clerk) {
         Ok(spec) => execute::execute(&spec),
         Err(failure) => failure,
     };
@@ -39,14 +40,18 @@ pub(crate) fn start(order: Order, socket: &OwnedFd) -> u8 {
     FAILED
 }
 
-fn prepare(order: Order, socket: &OwnedFd) -> Step<RunSpec> {
+fn prepare(order: Order, socket: &OwnedFd, clerk: Option<&OwnedFd>) -> Step<RunSpec> {
     sys::reset_signals();
     let stdin = standard_input(order.stdin)?;
-    isolate(&order.spec, &order.secrets)?;
+    match &order.spec.root {
+        Tree::Directory(root) if order.spec.isolation == Isolation::Chroot => chroot::enter(root)?,
+        _ => isolate(&order.spec, &order.secrets)?,
+    }
+    rustix::process::umask(Mode::from_raw_mode(0o022));
     enter_directory(&order.spec)?;
     rustix::stdio::dup2_stdin(&stdin).to("set standard input")?;
     ulimit::set(&order.spec.ulimits)?;
-    identity::assume(&order.spec, &order.filter)?;
+    identity::assume(&order.spec, &order.filter, clerk.map(AsFd::as_fd))?;
     sys::close_on_exec_from(3).to("close the files that the command is not to have")?;
     die_with_supervisor(socket)?;
     Ok(order.spec)
@@ -66,9 +71,7 @@ pub(crate) fn isolate(spec: &RunSpec, secrets: &[OwnedFd]) -> Step<()> {
     system::mount(spec, root.as_fd(), &nodes)?;
     devices::mount(spec, root.as_fd(), &nodes)?;
     extra::attach(&extra, root.as_fd())?;
-    enter_root(&root)?;
-    rustix::process::umask(Mode::from_raw_mode(0o022));
-    Ok(())
+    enter_root(&root)
 }
 
 fn enter_namespaces(spec: &RunSpec) -> Step<()> {

@@ -63,7 +63,7 @@ pub(super) fn make_in_place(root: BorrowedFd<'_>, point: &MountPoint<'_>) -> Res
 }
 
 /// Where a path leads inside `view` when all links are followed, and none of what is missing is taken for one.
-fn locate(view: BorrowedFd<'_>, path: &Path) -> Result<PathBuf> {
+pub(crate) fn locate(view: BorrowedFd<'_>, path: &Path) -> Result<PathBuf> {
     let mut left: VecDeque<OsString> = parts(path);
     let mut reached = PathBuf::new();
     let mut links = 0;

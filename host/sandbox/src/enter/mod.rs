@@ -76,7 +76,11 @@ fn try_to_enter(isolation: Isolation, request: &Request) -> Result<Result<(), St
     let store = request.store.as_deref();
     match isolation {
         Isolation::Nothing => Ok(Ok(())),
-        Isolation::Chroot => Ok(Err("not supported by this version".to_owned())),
+        Isolation::Chroot => Ok(match present() {
+            Some(Isolation::SingleId) => Err("the process has one id only, and files of others cannot be kept".to_owned()),
+            Some(_) => trial::chroot(store),
+            None => Err("the process is not root".to_owned()),
+        }),
         Isolation::Root if present() == Some(Isolation::Root) => Ok(trial::run(isolation, store, None)),
         Isolation::Root => Ok(Err("the process does not run as the machine's root".to_owned())),
         Isolation::SubordinateIds | Isolation::SingleId if present() == Some(isolation) => enter_present(isolation, store),

@@ -16,7 +16,7 @@ use crate::command;
 use crate::failure::Failure;
 use crate::isolation::Isolation;
 use crate::run::RunError;
-use crate::spec::{RunSpec, Tree, Upper};
+use crate::spec::{RunSpec, Security, Tree, Upper};
 use crate::sys;
 
 /// Longer reasons are cut.
@@ -24,9 +24,31 @@ const REASON: u64 = 4096;
 
 /// Tries an isolation; the error is the reason why it cannot be had. `mapping` is that of the user namespace to make.
 pub(super) fn run(isolation: Isolation, store: Option<&Path>, mapping: Option<&Mapping>) -> Result<(), String> {
+    in_child(|| outer(isolation, store, mapping))
+}
+
+/// Tries a change of the root directory, and the rest that the isolation by it takes.
+pub(super) fn chroot(store: Option<&Path>) -> Result<(), String> {
+    let parent = store.map_or_else(std::env::temp_dir, Path::to_owned);
+    let directory = parent.join(format!(".windlass-trial-{}", getpid().as_raw_nonzero()));
+    std::fs::remove_dir(&directory).ok();
+    mkdirat(CWD, &directory, Mode::RWXU).map_err(|errno| format!("{} cannot be written to ({errno})", directory.display()))?;
+    let tried = in_child(|| {
+        let owned = std::os::unix::fs::chown(&directory, Some(1), Some(1));
+        owned.map_err(|error| format!("files cannot be given to other users ({error}): CAP_CHOWN is missing"))?;
+        crate::chroot::enter(&directory).map_err(|failure| describe(failure.into()))?;
+        let dropped = command::identity::drop_capabilities(Security::Sandbox, Isolation::Chroot);
+        dropped.map_err(|errno| format!("capabilities cannot be given up ({errno}): CAP_SETPCAP is missing"))
+    });
+    let _ = std::fs::remove_dir(&directory);
+    tried
+}
+
+/// Runs `work` in a child, and gives its answer.
+fn in_child(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| errno.to_string())?;
     let child = sys::fork(move || {
-        let Err(reason) = outer(isolation, store, mapping) else { return 0 };
+        let Err(reason) = work() else { return 0 };
         let _ = rustix::io::write(&writer, reason.as_bytes());
         1
     });
@@ -62,10 +84,13 @@ fn outer(isolation: Isolation, store: Option<&Path>, mapping: Option<&Mapping>) 
 }
 
 fn tell(writer: &OwnedFd, failure: Failure) -> u8 {
-    let error = RunError::from(failure);
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    let _ = rustix::io::write(writer, format!("cannot {error}{cause}").as_bytes());
+    let _ = rustix::io::write(writer, describe(failure.into()).as_bytes());
     1
+}
+
+fn describe(error: RunError) -> String {
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("cannot {error}{cause}")
 }
 
 fn wait(pid: Pid) -> bool {

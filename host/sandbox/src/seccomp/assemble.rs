@@ -13,6 +13,7 @@ const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
+const NOTIFY: u32 = 0x7fc0_0000;
 const KILL_PROCESS: u32 = 0x8000_0000;
 
 /// Offsets in `struct seccomp_data`.
@@ -27,6 +28,8 @@ pub(super) enum Verdict {
     Allow,
     /// It fails with this error; 0 means that it succeeds without being made.
     Answer(u16),
+    /// Another process is told of it, and answers.
+    Notify,
     /// It depends on the low 32 bits of an argument.
     Depends(Vec<Rule>, Box<Verdict>),
 }
@@ -123,6 +126,7 @@ fn segments(table: &Table) -> Vec<(u32, Verdict)> {
 fn block(verdict: &Verdict) -> Vec<Instruction> {
     match verdict {
         Verdict::Allow => vec![give(ALLOW)],
+        Verdict::Notify => vec![give(NOTIFY)],
         Verdict::Answer(errno) => vec![give(ERRNO | u32::from(*errno))],
         Verdict::Depends(rules, otherwise) => {
             let mut program = Vec::new();

@@ -63,5 +63,20 @@ fn insecure_single() -> Vec<Instruction> {
     assemble(&tables)
 }
 
+/// The calls that change owners: architecture, number and name.
+pub(crate) fn owner_calls() -> Vec<(u32, u32, &'static str)> {
+    let of = |table: &assemble::Table| {
+        let numbers = single_id::OWNERS.into_iter().filter_map(|name| Some((table.architecture, *table.names.get(name)?, name)));
+        numbers.collect::<Vec<_>>()
+    };
+    profile::tables().iter().flat_map(of).collect()
+}
+
+/// Whether programs of an architecture (`AUDIT_ARCH_…`) have 32 bits.
+pub(crate) fn is_32_bit(architecture: u32) -> bool {
+    const HAS_64_BITS: u32 = 0x8000_0000; // __AUDIT_ARCH_64BIT
+    architecture & HAS_64_BITS == 0
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,14 @@
-//! What makes package managers work where there is one id: calls that change owners and users are answered with success.
-//!
-//! The wanted owner is not recorded; a supervisor that is told of these calls (`SECCOMP_RET_USER_NOTIF`) can do that in
-//! place of [`Verdict::Answer`].
+//! What makes package managers work where there is one id: calls that change users are answered with success, and another
+//! process is told of those that change owners ([`owners`](crate::owners)).
 
 use super::assemble::{Rule, Table, Verdict};
 
 const SUCCESS: Verdict = Verdict::Answer(0);
 
-/// Changes of owners, of users and groups, and of capabilities; with the 32-bit calls of the same meaning.
-const PRETENDED: [&str; 26] = [
-    "chown",
-    "chown32",
-    "fchown",
-    "fchown32",
-    "lchown",
-    "lchown32",
-    "fchownat",
+/// Changes of owners; with the 32-bit calls of the same meaning.
+pub(super) const OWNERS: [&str; 7] = ["chown", "chown32", "fchown", "fchown32", "lchown", "lchown32", "fchownat"];
+/// Changes of users and groups, and of capabilities; with the 32-bit calls of the same meaning.
+const PRETENDED: [&str; 19] = [
     "capset",
     "setuid",
     "setuid32",
@@ -45,6 +38,11 @@ const BLOCK_DEVICE: u32 = 0o060_000; // S_IFBLK
 
 /// Changes a table so that these calls succeed without being made.
 pub(super) fn pretend(table: &mut Table) {
+    for name in OWNERS {
+        if let Some(number) = table.names.get(name) {
+            table.verdicts.insert(*number, Verdict::Notify);
+        }
+    }
     for name in PRETENDED {
         if let Some(number) = table.names.get(name) {
             table.verdicts.insert(*number, SUCCESS);

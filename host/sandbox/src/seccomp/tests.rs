@@ -5,6 +5,7 @@ use super::*;
 const X86_64: u32 = 0xc000_003e;
 const I386: u32 = 0x4000_0003;
 const ALLOW: u32 = 0x7fff_0000;
+const NOTIFY: u32 = 0x7fc0_0000;
 const ERRNO: u32 = 0x0005_0000;
 
 /// What the kernel would answer.
@@ -75,12 +76,12 @@ fn arguments_decide_where_the_profile_says_so() {
 }
 
 #[test]
-fn with_one_id_changes_of_owners_succeed_without_being_made() {
+fn with_one_id_changes_of_owners_are_told_and_those_of_users_pretended() {
     for program in [sandbox(true), insecure_single()] {
         let ask = |number, arguments: &[u32]| answer(&program, X86_64, number, arguments);
-        assert_eq!(ask(260, &[]), ERRNO, "fchownat");
+        assert_eq!(ask(260, &[]), NOTIFY, "fchownat");
         assert_eq!(ask(117, &[]), ERRNO, "setresuid");
-        assert_eq!(answer(&program, I386, 212, &[]), ERRNO, "chown32");
+        assert_eq!(answer(&program, I386, 212, &[]), NOTIFY, "chown32");
         assert_eq!(ask(133, &[0, 0o020_666, 0x103]), ERRNO, "mknod of a device");
         assert_eq!(ask(133, &[0, 0o010_666]), ALLOW, "mknod of a FIFO");
         assert_eq!(ask(0, &[]), ALLOW, "read");

@@ -79,10 +79,8 @@ fn missing_rights_and_exhausted_user_namespaces_are_told() {
 }
 
 #[test]
-fn isolations_that_need_no_namespaces_run_nothing() {
-    for isolation in [Isolation::Nothing, Isolation::Chroot] {
-        let spec = crate::RunSpec::new(isolation, crate::Tree::Directory("/".into()), vec!["true".to_owned()]);
-        let error = crate::run(&spec, &crate::Cancel::new().unwrap(), |_, _| {}).unwrap_err();
-        assert!(matches!(error, crate::RunError::Unsupported(found) if found == isolation));
-    }
+fn no_isolation_runs_nothing() {
+    let spec = crate::RunSpec::new(Isolation::Nothing, crate::Tree::Directory("/".into()), vec!["true".to_owned()]);
+    let error = crate::run(&spec, &crate::Cancel::new().unwrap(), |_, _| {}).unwrap_err();
+    assert!(matches!(error, crate::RunError::Unsupported(Isolation::Nothing)));
 }

@@ -4,6 +4,7 @@ mod annotation;
 mod declared;
 mod export;
 mod fields;
+mod limits;
 mod read;
 
 use std::path::PathBuf;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use windlass_core::plan;
 use windlass_core::{Platform, Secret};
-use windlass_sandbox::Ulimit;
+use windlass_sandbox::{Limits, Ulimit};
 
 pub use annotation::{Annotation, AnnotationPlace, parse_annotation};
 pub use declared::specs;
 pub use export::{Encoding, Export, ExportKind, Output, Place, parse_output};
+pub use limits::{parse_memory, parse_processors};
 pub(crate) use read::read;
 pub use read::{parse_host, parse_provenance, parse_secret, parse_ssh, size};
 
@@ -71,6 +73,8 @@ pub struct BuildSettings {
     pub shm_size: Option<u64>,
     /// What processes of RUN steps may use.
     pub ulimits: Vec<Ulimit>,
+    /// What RUN steps may use together.
+    pub limits: Limits,
     /// `HOST:ADDRESS` entries for RUN steps.
     pub add_hosts: Vec<(String, String)>,
     /// Name servers for RUN steps.

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use windlass_core::setting::{Origin, Settings};
 use windlass_core::{Finding, Platform, Secret};
-use windlass_sandbox::Ulimit;
+use windlass_sandbox::{Limits, Ulimit};
 
 use super::declared::without_effect;
 use super::export::compression;
 use super::fields;
+use super::limits::{parse_memory, parse_processors};
 use super::{
     Annotation, ArgumentValue, BuildArgument, BuildSecret, BuildSettings, Encoding, Export, ExportKind, Outputs, Place,
     Provenance, RegistrySettings, SecretSource, SshSource, Step,
@@ -106,6 +107,10 @@ impl Reader<'_> {
             allows_insecure: false,
             shm_size: self.parsed("shm-size", size),
             ulimits: self.ulimits(),
+            limits: Limits {
+                memory: self.parsed("memory-limit", parse_memory),
+                processor: self.parsed("cpu-limit", parse_processors),
+            },
             add_hosts: self.hosts(),
             dns: settings.texts("custom-dns").to_vec(),
             dns_search: settings.texts("custom-dns-search").to_vec(),
