@@ -15,7 +15,11 @@ pub(crate) fn check(graph: &BuildGraph, probe: &Probe) -> Result<Option<Finding>
     let Some(step) = steps.find(|step| matches!(step.statement.instruction, Instruction::Run(_))) else { return Ok(None) };
     let reasons = refused(probe);
     if probe.chosen.can_run() {
-        let why = if reasons.is_empty() { "as the strongest that there is".to_owned() } else { format!("because {reasons}") };
+        let why = match (reasons.is_empty(), probe.chosen) {
+            (false, _) => format!("because {reasons}"),
+            (true, Isolation::Root) => "as the strongest that there is".to_owned(),
+            (true, _) => "as it was asked for".to_owned(),
+        };
         return Ok(Some(Finding::inform("build/isolation", format!("RUN steps use the isolation `{}`, {why}", probe.chosen))));
     }
     let why = if reasons.is_empty() { "`--isolation nothing` was asked for".to_owned() } else { reasons };

@@ -143,10 +143,10 @@ impl Desk {
         let (uid, gid) = (change.uid.unwrap_or(uid), change.gid.unwrap_or(gid));
         let owner = format!("{uid}:{gid}");
         let kind = FileType::from_raw_mode(rustix::fs::fstat(target)?.st_mode);
-        if matches!(kind, FileType::RegularFile | FileType::Directory) {
-            if rustix::fs::setxattr(&link, attribute, owner.as_bytes(), XattrFlags::empty()).is_ok() {
-                return Ok(());
-            }
+        if matches!(kind, FileType::RegularFile | FileType::Directory)
+            && rustix::fs::setxattr(&link, attribute, owner.as_bytes(), XattrFlags::empty()).is_ok()
+        {
+            return Ok(());
         }
         let Some(file) = file else { return Ok(()) };
         let path = rustix::fs::readlink(&link, Vec::new())?;
