@@ -10,7 +10,8 @@ use windlass_e2e::{Docker, DockerRegistry, Image, Proxy, User, Workspace};
 /// changed, moved, linked and removed.
 const DOCKERFILE: &str = r#"FROM BASE AS build
 RUN --mount=type=cache,target=/cache mkdir -p /made/deep && echo cached > /cache/x && cp /cache/x /made/cached
-RUN echo built > /made/deep/file && ln -s deep/file /made/link && ln /made/deep/file /made/hard && chmod 751 /made/deep
+RUN echo built > /made/deep/file && ln -s deep/file /made/link && ln /made/deep/file /made/hard && \
+    echo text > /made/deep/text && chmod 751 /made/deep
 FROM BASE
 COPY --from=build --chown=12:34 /made /made
 RUN --mount=type=bind,source=packages,target=/packages DEBIAN_FRONTEND=noninteractive \
@@ -18,7 +19,7 @@ RUN --mount=type=bind,source=packages,target=/packages DEBIAN_FRONTEND=nonintera
 RUN useradd --create-home --uid 1234 someone && install -d -o someone -g users -m 2750 /srv/shared && \
     echo x > /srv/shared/file && chown 1234:crontab /srv/shared/file && chmod 4710 /srv/shared/file && \
     ln -s file /srv/shared/link && chown --no-dereference someone:users /srv/shared/link
-RUN --mount=type=secret,id=s echo more >> /made/deep/file && mv /made/cached /made/moved && rm /made/link && \
+RUN --mount=type=secret,id=s echo more >> /made/deep/text && mv /made/cached /made/moved && rm /made/link && \
     rm -r /var/local && mkdir /var/local && mv /srv/shared/file /srv/shared/renamed && cp -a /usr/bin/crontab /srv/ && \
     chown root:root /made/moved && [ "$(cat /run/secrets/s)" = hidden ] && touch /tmp/left
 USER someone
@@ -71,7 +72,7 @@ fn assert_owners(image: &Image) {
     assert_eq!(found("usr/bin/crontab"), (0o2755, (0, crontab)));
     assert_eq!(found("var/spool/cron/crontabs"), (0o1730, (0, crontab)));
     assert_eq!(found("srv/shared/renamed"), (0o4710, (1234, crontab)));
-    assert_eq!(found("made/deep/file"), (0o644, (12, 34)));
+    assert_eq!(found("made/deep/text"), (0o644, (12, 34)));
     assert_eq!(found("home/someone/own"), (0o600, (1234, 1234)));
 }
 
