@@ -27,8 +27,9 @@ RUN echo mine > ~/own && chmod 600 ~/own && mkdir ~/directory && (sleep 86412 & 
 "#;
 /// What holds times, and so differs from one build to the next.
 const OF_THE_TIME: [&str; 3] = ["var/log/", "var/cache/", "var/lib/apt/"];
-/// Made by `useradd` with the owner that it sees of another file, which with one id is root for all (docs/isolation.md).
-const COPIES: [&str; 2] = ["etc/gshadow-", "etc/shadow-"];
+/// What has another owner with one id (docs/isolation.md): copies that `useradd` makes with the owner that it sees, and
+/// directories that apt gives to the user it becomes for downloads.
+const OTHER_OWNERS: [&str; 4] = ["etc/gshadow-", "etc/shadow-", "var/cache/apt/archives/partial", "var/lib/apt/lists/auxfiles"];
 /// Makes this test's `nobody` a user with subordinate ids, in a mount namespace of its own.
 const WITH_IDS: &str = r#"f=$(mktemp) && echo nobody:200000:65536 > $f && chmod 644 $f && mount --bind $f /etc/subuid &&
     mount --bind $f /etc/subgid && rm $f && exec "$@""#;
@@ -98,7 +99,7 @@ fn every_machine_makes_the_same_image() {
     assert_owners(&root);
     let with_ids = |_: &Workspace| ["unshare", "--mount", "sh", "-c", WITH_IDS, "sh"].map(OsString::from).to_vec();
     assert_same("subordinate ids", &place.build("subordinate-ids", User::Nobody, with_ids), &root, &[]);
-    assert_same("one id", &place.build("single-id", User::Nobody, none), &root, &COPIES);
+    assert_same("one id", &place.build("single-id", User::Nobody, none), &root, &OTHER_OWNERS);
     let docker = Docker::start();
     assert_same("a pod", &place.build("chroot", User::Root, |workspace| docker.container(workspace, &[])), &root, &[]);
 }
