@@ -6,7 +6,7 @@ Cold: empty stores. Unchanged: the same build again. Touched: after one file of 
 """
 import argparse, contextlib, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
 sys.dont_write_bytecode = True
-import builders, contexts, report, scale
+import builders, contexts, floor, report, scale
 
 # For how long ext4 does not use a deleted inode again.
 SETTLING = 65
@@ -19,7 +19,7 @@ def main():
     ap.add_argument("--runs", type=int, default=5)
     ap.add_argument("--only", help="comma-separated context names")
     ap.add_argument("--peers", default="BuildKit,buildah", help="comma-separated, of BuildKit and buildah; or empty")
-    ap.add_argument("--parts", default="builds,plan,scale", help="comma-separated, of builds, plan and scale")
+    ap.add_argument("--parts", default="builds,plan,floor,scale", help="comma-separated, of builds, plan, floor and scale")
     ap.add_argument("--write", help="the Markdown file to write")
     ap.add_argument("--cache", default=os.path.join(HERE, "..", "..", "target", "bench-bases"))
     o = ap.parse_args()
@@ -37,6 +37,8 @@ def main():
                 measure_builds(results, names, o, work, host)
             if "plan" in parts:
                 results.plan = measure_plan(o.bin, work)
+            if "floor" in parts:
+                results.floor = floor.measure(names, work, host, os.path.abspath(o.cache))
             if "scale" in parts:
                 results.scale = scale.measure(o.bin, work, host, o.runs)
     finally:
@@ -94,15 +96,21 @@ def touch(path, text):
 
 
 def measure_plan(binary, work):
-    """`windlass plan` of an ECR step with four plugins: medians of 21."""
-    step = os.path.join(work, "step.yaml")
-    with open(step, "w") as fh:
-        fh.write('type: BuildAndPushECR\nidentifier: push\nname: push\nspec:\n  connectorRef: aws\n  region: us-east-1\n'
-                 '  account: "123456789012"\n  imageName: app\n  tags: [latest]\n  context: ctx-plan\n  envVariables:\n    PLUGIN_AUTO_TAG: "true"\n')
+    """`windlass plan` of an ECR step with four plugins, and with one less: medians of 21, in turn."""
     contexts.write(os.path.join(work, "ctx-plan"), "Dockerfile", "FROM scratch\nCOPY . /\n")
-    command = [binary, "plan", step, "--policy", "base-images", "--format", "json"]
-    builders.timed([command], cwd=work)
-    return [statistics.median(column) for column in zip(*(builders.timed([command], cwd=work) for _ in range(21)))]
+    commands = []
+    for name, variables in (("four", '  envVariables:\n    PLUGIN_AUTO_TAG: "true"\n'), ("three", "")):
+        step = os.path.join(work, name + ".yaml")
+        with open(step, "w") as fh:
+            fh.write('type: BuildAndPushECR\nidentifier: push\nname: push\nspec:\n  connectorRef: aws\n  region: us-east-1\n'
+                     '  account: "123456789012"\n  imageName: app\n  tags: [latest]\n  context: ctx-plan\n' + variables)
+        commands.append([binary, "plan", step, "--policy", "base-images", "--format", "json"])
+    samples = [[], []]
+    for run in range(22):
+        for command, figures in zip(commands, samples):
+            figures.append(builders.timed([command], cwd=work))
+    # The first of each warms the page cache.
+    return [[statistics.median(column) for column in zip(*figures[1:])] for figures in samples]
 
 
 @contextlib.contextmanager

@@ -104,4 +104,65 @@ pub(super) const CASES: &[Case] = &[
                      LABEL kind=site\nEXPOSE 80/tcp\n",
         made: &[("pages/a.html", "<p>first</p>\n"), ("pages/b.html", "<p>second</p>\n")],
     },
+    Case {
+        name: "users-and-modes",
+        files: &[("job.sh", "#!/bin/sh\nid -u\n")],
+        dockerfile: "FROM TOOLS\nRUN groupadd -g 3000 jobs && useradd -u 3001 -g jobs -d /home/job -m -s /bin/sh job\n\
+                     COPY --chown=job:jobs job.sh /home/job/\nRUN chmod 4755 /home/job/job.sh && install -d -m 2770 -g jobs /var/spool/jobs\n\
+                     RUN cp /bin/sleep /usr/local/bin/nap && chmod 6755 /usr/local/bin/nap && chgrp jobs /usr/local/bin/nap\nUSER job\nWORKDIR /home/job\n\
+                     RUN sh job.sh > who && umask 077 && echo private > secret && ln -s who link && mkfifo pipe\nUSER root\n\
+                     RUN chown 0:3000 /home/job/secret && usermod -L job\nUSER 3001:3000\n",
+        made: &[("home/job/who", "3001\n"), ("home/job/secret", "private\n")],
+    },
+    Case {
+        name: "arguments",
+        files: &[("entry.sh", "#!/bin/sh\nexec \"$@\"\n"), ("conf/app.ini", "level=info\n")],
+        dockerfile: "ARG BASE=SLIM\nFROM ${BASE}\nARG VERSION=2.5.0\nARG CHANNEL\nENV VERSION=${VERSION} MAJOR=${VERSION} CHANNEL=${CHANNEL:-stable}\n\
+                     LABEL version=\"${VERSION}\" channel=$CHANNEL \"two words\"=\"a b\"\nRUN echo \"$VERSION $CHANNEL ${VERSION%.*}\" > /etc/version\n\
+                     COPY conf/app.ini /etc/$CHANNEL/\nCOPY --chmod=0755 entry.sh /usr/local/bin/entry\nWORKDIR /srv/$CHANNEL\nRUN pwd > where\n\
+                     ENTRYPOINT [\"entry\"]\nCMD [\"cat\", \"/etc/version\"]\n",
+        made: &[
+            ("etc/version", "2.5.0 stable 2.5\n"),
+            ("srv/stable/where", "/srv/stable\n"),
+            ("etc/stable/app.ini", "level=info\n"),
+        ],
+    },
+    Case {
+        name: "monorepo",
+        files: &[
+            ("services/api/main.py", "print('api')\n"),
+            ("services/api/tests/test_main.py", "assert True\n"),
+            ("services/web/main.py", "print('web')\n"),
+            ("libs/common/util.py", "VALUE = 1\n"),
+            ("libs/common/README.md", "# common\n"),
+            ("README.md", "# repository\n"),
+            ("docs/keep.md", "keep\n"),
+            (".dockerignore", "**/tests\n**/*.md\n!docs/keep.md\nservices/web\n"),
+        ],
+        dockerfile: "FROM TOOLS AS base\nWORKDIR /repo\nCOPY libs ./libs\nFROM base AS api\nCOPY services/api ./services/api\nCOPY . /whole/\n\
+                     RUN find /whole -type f | sort > /listed && PYTHONDONTWRITEBYTECODE=1 python3 services/api/main.py > /said\nFROM api AS final\n\
+                     RUN rm -rf /whole\nCMD [\"python3\", \"/repo/services/api/main.py\"]\n",
+        made: &[
+            ("said", "api\n"),
+            (
+                "listed",
+                "/whole/.dockerignore\n/whole/Dockerfile\n/whole/docs/keep.md\n/whole/libs/common/util.py\n/whole/services/api/main.py\n",
+            ),
+        ],
+    },
+    Case {
+        name: "replaced-directories",
+        files: &[("plugins/one", "1\n"), ("plugins/two", "2\n"), ("other/three", "3\n")],
+        dockerfile: "FROM SLIM AS work\nCOPY plugins /opt/app/plugins\nRUN ln -s /opt/app /opt/current && rm /opt/app/plugins/two\nCOPY other /opt/current/plugins/\n\
+                     RUN mv /opt/app /opt/app-1 && mkdir /opt/app && echo fresh > /opt/app/file\n\
+                     RUN rm -rf /var/cache /usr/share/zoneinfo && mkdir -p /var/cache && touch /var/cache/empty\n\
+                     RUN rm /etc/issue && mkdir /etc/issue && echo now-a-directory > /etc/issue/file\n\
+                     RUN cp -a /etc/skel /root/skel && find /root/skel -type f -delete && chmod 711 /root\nFROM work\nCOPY --from=work /opt/app-1/plugins /final/\n",
+        made: &[
+            ("final/one", "1\n"),
+            ("final/three", "3\n"),
+            ("etc/issue/file", "now-a-directory\n"),
+            ("opt/app/file", "fresh\n"),
+        ],
+    },
 ];

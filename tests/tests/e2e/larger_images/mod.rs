@@ -51,8 +51,10 @@ impl Place {
         }
         workspace.write("Dockerfile", case.dockerfile.replace("TOOLS", &self.tools).replace("SLIM", &self.slim));
         let store = self.stores.path("windlass").display().to_string();
-        workspace.windlass(["build", ".", "--output", "oci:own", "--store", &store]).run().succeeds();
-        let own = Image::read(&format!("oci:{}", workspace.path("own").display()), None);
+        // Outside the context, which buildah reads next.
+        let layout = format!("oci:{}", self.stores.path(&format!("made-{}", case.name)).display());
+        workspace.windlass(["build", ".", "--output", &layout, "--store", &store]).run().succeeds();
+        let own = Image::read(&layout, None);
         let name = format!("{}/compared-{}:1", self.registry.host(), case.name);
         buildah(&workspace.path(""), &self.stores.path("buildah"), &name);
         let theirs = Image::read(&format!("docker://{name}"), None);
