@@ -99,9 +99,13 @@ async fn missing_layers_are_fetched_only_when_they_are_needed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_asked_for_below_a_manifest_that_is_there() {
-    let fake =
-        lenient(|request, _| (request.method == "HEAD" && request.target.contains("/manifests/")).then(|| reply(200))).await;
     let image = Image::new(Format::Oci, "linux/amd64", "there");
+    let digest = image.tree.root().digest().to_string();
+    let fake = lenient(move |request, _| {
+        let is_asked_for = request.method == "HEAD" && request.target.contains("/manifests/");
+        is_asked_for.then(|| reply(200).with("Docker-Content-Digest", digest.clone()))
+    })
+    .await;
     let repository = repository(&fake.host(), "a/b");
     let (registry, events) = (client(Options::default()), EventSink::silent());
     let pushed = registry.push_content(&repository, &image.tree, &image.store, &Mounts::new(), &events).await.unwrap();
