@@ -100,6 +100,9 @@ pub(crate) struct RunArguments {
     /// Build, write outputs, but push nothing
     #[arg(long)]
     pub(crate) no_push: bool,
+    /// Say of each step why it runs and was not taken from the cache
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE", env = "WINDLASS_REPORT")]
     pub(crate) report: Option<PathBuf>,
@@ -208,6 +211,9 @@ pub(crate) struct BuildArguments {
     /// Run the steps of a stage again (repeatable, or separated by commas)
     #[arg(long = "no-cache-filter", value_name = "STAGE", value_delimiter = ',')]
     pub(crate) no_cache_filter: Vec<String>,
+    /// Say of each step why it runs and was not taken from the cache
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Ask for base images even when they are here; always so for tags
     #[arg(long)]
     pub(crate) pull: bool,

@@ -85,6 +85,13 @@ pub enum Event {
         /// The line, without its end.
         line: String,
     },
+    /// Why a step of a task runs, though steps may be taken from the cache.
+    Explained {
+        /// Which task.
+        task: TaskId,
+        /// The reason, such as `src/main.c changed`.
+        reason: String,
+    },
     /// Something worth saying that does not stop the run.
     Notice {
         /// What it is.
@@ -161,6 +168,11 @@ impl Task {
     /// Passes on a line that a process of this task printed.
     pub fn log(&self, stream: Stream, line: impl Into<String>) {
         self.sink.send(Event::Log { task: self.id, stream, line: line.into() });
+    }
+
+    /// Tells why the task's step runs.
+    pub fn explain(&self, reason: &str) {
+        self.sink.send(Event::Explained { task: self.id, reason: reason.to_owned() });
     }
 
     /// Ends the task.

@@ -20,7 +20,7 @@ const YOUNG: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Blobs {
     root: PathBuf,
-    durable: bool,
+    is_sealed: bool,
 }
 
 /// Why the store could not be read or written.
@@ -73,13 +73,15 @@ impl Blobs {
             let path = root.join(part);
             fs::create_dir_all(&path).map_err(failed("create", &path))?;
         }
-        Ok(Self { root, durable: false })
+        Ok(Self { root, is_sealed: false })
     }
 
-    /// The same store, with every blob flushed to the disk before it appears.
+    /// The same store, which notices damage at the price of a look at the file: every blob has the modification time
+    /// that belongs to its digest, and one with another time, as when it was written to or is another's file, is read and
+    /// compared before it is handed out.
     #[must_use]
-    pub fn durable(mut self) -> Self {
-        self.durable = true;
+    pub fn sealed(mut self) -> Self {
+        self.is_sealed = true;
         self
     }
 
@@ -107,13 +109,35 @@ impl Blobs {
         self.size(digest).is_some()
     }
 
-    /// Opens the blob, unverified: what writes it has verified it.
+    /// Whether the blob is here with that size and, in a sealed store, with its seal or else its digest.
+    #[must_use]
+    pub fn holds(&self, digest: &Digest, size: u64) -> bool {
+        let Ok(metadata) = fs::metadata(self.path(digest)) else { return false };
+        metadata.is_file() && metadata.len() == size && (!self.is_sealed || self.has_seal(digest, &metadata))
+    }
+
+    /// Whether a blob is what was put here. One that has lost its seal, as in a copied store, gets it back when it is.
+    fn has_seal(&self, digest: &Digest, metadata: &fs::Metadata) -> bool {
+        if !metadata.modified().is_ok_and(|time| time == seal(digest)) && self.verify(digest).is_err() {
+            return false;
+        }
+        // Set anew in any case: its status change time tells when it was last used. Where that is refused, only that is lost.
+        let _ = File::open(self.path(digest)).and_then(|file| file.set_modified(seal(digest)));
+        true
+    }
+
+    /// Opens the blob: what wrote it has verified it, and a sealed store looks whether it still is that.
     ///
     /// # Errors
-    /// When it is not here or cannot be read.
+    /// When it is not here, cannot be read, or has lost its seal and has another digest.
     pub fn file(&self, digest: &Digest) -> Result<File, StoreError> {
         let path = self.path(digest);
-        File::open(&path).map_err(failed("open", &path))
+        let file = File::open(&path).map_err(failed("open", &path))?;
+        let metadata = file.metadata().map_err(failed("read", &path))?;
+        if self.is_sealed && !metadata.modified().is_ok_and(|time| time == seal(digest)) {
+            self.verify(digest)?;
+        }
+        Ok(file)
     }
 
     /// The whole blob, verified. For manifests and configurations, not for layers.
@@ -141,7 +165,7 @@ impl Blobs {
     /// When it is not here or has another digest.
     pub fn verify(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.path(digest);
-        let mut file = self.file(digest)?;
+        let mut file = File::open(&path).map_err(failed("open", &path))?;
         let mut sum = Checksum::like(digest);
         let mut buffer = vec![0; 256 * 1024];
         loop {
@@ -158,7 +182,7 @@ impl Blobs {
     /// When they cannot be written.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = crate::checksum::sha256(bytes);
-        if self.size(&digest) == Some(bytes.len() as u64) {
+        if self.holds(&digest, bytes.len() as u64) {
             return Ok(digest);
         }
         let mut writer = self.writer()?;
@@ -219,6 +243,12 @@ impl Blobs {
     }
 }
 
+/// The modification time of a blob in a sealed store: whole, even seconds, which every file system and archive can hold.
+fn seal(digest: &Digest) -> SystemTime {
+    let start = digest.hex().get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(start & 0x7fff_fffe))
+}
+
 fn matches(what: String, expected: &Digest, found: Digest) -> Result<(), StoreError> {
     if *expected == found { Ok(()) } else { Err(StoreError::Mismatch { what, expected: expected.clone(), found }) }
 }
@@ -274,8 +304,8 @@ impl BlobWriter {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed("create", parent))?;
         }
-        if self.store.durable {
-            self.file.as_file().sync_all().map_err(failed("flush", &path))?;
+        if self.store.is_sealed {
+            self.file.as_file().set_modified(seal(digest)).map_err(failed("seal", &path))?;
         }
         self.file.persist(&path).map_err(|error| error.error).map_err(failed("write", &path))?;
         Ok(())
@@ -304,7 +334,7 @@ mod tests {
     #[test]
     fn a_blob_appears_only_when_it_is_whole_and_right() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Blobs::open(directory.path()).unwrap().durable();
+        let store = Blobs::open(directory.path()).unwrap();
         let digest = crate::checksum::sha256(b"hello");
         let mut writer = store.writer_for(&digest).unwrap();
         writer.write_all(b"hel").unwrap();
@@ -328,6 +358,24 @@ mod tests {
         fs::write(store.path(&digest), b"hullo").unwrap();
         assert!(matches!(store.read(&digest, 100), Err(StoreError::Mismatch { .. })));
         assert!(matches!(store.verify(&digest), Err(StoreError::Mismatch { .. })));
+    }
+
+    #[test]
+    fn a_sealed_store_notices_what_was_written_to_or_put_in_anothers_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Blobs::open(directory.path()).unwrap().sealed();
+        let (first, second) = (store.put(b"hello").unwrap(), store.put(b"other").unwrap());
+        assert!(store.holds(&first, 5) && store.holds(&second, 5) && !store.holds(&first, 4));
+        // As after a copy of the store: the seal is gone, and the bytes are right.
+        File::open(store.path(&first)).unwrap().set_modified(SystemTime::now()).unwrap();
+        assert!(store.file(&first).is_ok() && store.holds(&first, 5));
+        assert_eq!(fs::metadata(store.path(&first)).unwrap().modified().unwrap(), seal(&first));
+        fs::write(store.path(&first), b"hullo").unwrap();
+        assert!(!store.holds(&first, 5) && matches!(store.file(&first), Err(StoreError::Mismatch { .. })));
+        store.put(b"hello").unwrap();
+        assert!(store.holds(&first, 5));
+        fs::rename(store.path(&first), store.path(&second)).unwrap();
+        assert!(!store.holds(&second, 5));
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Encoder<'_> {
     ) -> Result<Descriptor, Failure> {
         let key = KeyBuilder::new("recompress").field("of", layer.digest.as_str()).field("to", format!("{wanted:?}")).finish();
         let known = self.store.step(&key, self.events).and_then(|record| record.layer);
-        let is_whole = |known: &StepLayer| self.store.blobs().size(&known.digest) == Some(known.size);
+        let is_whole = |known: &StepLayer| self.store.blobs().holds(&known.digest, known.size);
         if let Some(known) = known.filter(|known| known.diff_id == *diff_id && is_whole(known)) {
             return Ok(Descriptor::new(known.media_type, known.digest, known.size));
         }

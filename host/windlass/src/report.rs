@@ -73,8 +73,11 @@ pub struct PlatformReport {
 pub struct StepReport {
     /// The instruction, as shown in progress.
     pub title: String,
-    /// `run`, `cached`, or `failed`.
+    /// `run` or `cached`.
     pub outcome: String,
+    /// Why it was run, such as `src/main.c changed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A page about the image.

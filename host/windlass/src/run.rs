@@ -280,11 +280,7 @@ impl Run<'_> {
         };
         let built =
             engine::build(&step.build, recipe, &circumstances, workshop).await.map_err(|error| Failure::from(error.as_ref()))?;
-        report.steps = built
-            .iter()
-            .flat_map(|image| &image.steps)
-            .map(|(title, outcome)| StepReport { title: title.clone(), outcome: word(*outcome).to_owned() })
-            .collect();
+        report.steps = built.iter().flat_map(|image| &image.steps).map(|(title, outcome)| step_report(title, outcome)).collect();
         Image::built(built, &step.build.annotations, store.blobs().clone(), registry.clone())
             .map_err(|error| Failure::one(ExitCode::Internal, Finding::deny("internal", chain(&error))))
     }
@@ -328,11 +324,12 @@ impl Run<'_> {
     }
 }
 
-fn word(outcome: StepOutcome) -> &'static str {
-    match outcome {
-        StepOutcome::Run => "run",
-        StepOutcome::Cached => "cached",
-    }
+fn step_report(title: &str, outcome: &StepOutcome) -> StepReport {
+    let (outcome, reason) = match outcome {
+        StepOutcome::Run(reason) => ("run", Some(reason.clone())),
+        StepOutcome::Cached => ("cached", None),
+    };
+    StepReport { title: title.to_owned(), outcome: outcome.to_owned(), reason }
 }
 
 /// A destination's adapter, asked for credentials.

@@ -82,6 +82,15 @@ pub(super) fn digest(picks: &[Pick]) -> [u8; 32] {
     *hasher.0.finalize().as_bytes()
 }
 
+/// A short digest of one item.
+pub(super) fn short(item: &Item) -> u64 {
+    let mut hasher = Fields(blake3::Hasher::new());
+    hasher.item(item);
+    let mut short = [0u8; 8];
+    short.copy_from_slice(&hasher.0.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(short)
+}
+
 struct Fields(blake3::Hasher);
 
 impl Fields {

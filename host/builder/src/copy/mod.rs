@@ -84,6 +84,12 @@ impl Selection {
         self.request.key(builder, workdir).field("inputs", self.digest)
     }
 
+    /// The instruction.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
     /// Whether the layer is computed without a look at what is below it.
     #[must_use]
     pub fn stands_alone(&self) -> bool {
@@ -126,6 +132,23 @@ impl Selection {
         });
         let files: Vec<Pending<'_>> = origins.map(|origin| Pending { path: &origin.path, state: origin.state }).collect();
         context.verify(&files)
+    }
+
+    /// What is selected: paths as they are known where they come from, and what stands for each.
+    #[must_use]
+    pub fn files(&self) -> Vec<(PathBuf, u64)> {
+        let of = |pick: &Pick| -> Vec<(PathBuf, u64)> {
+            let written = crate::store::shown(Path::new(&pick.source));
+            let is_pattern = windlass_dockerfile::glob::has_wildcard(&pick.source);
+            let base = if is_pattern { written.with_file_name(&pick.name) } else { written };
+            let path = |item: &item::Item| match &item.kind {
+                ItemKind::File(item::FileItem { origin: Some(origin), .. }) => origin.path.clone(),
+                _ if item.path.as_os_str().is_empty() => base.clone(),
+                _ => base.join(&item.path),
+            };
+            pick.items.iter().filter(|item| item.included).map(|item| (path(item), digest::short(item))).collect()
+        };
+        self.picks.iter().flat_map(of).filter(|(path, _)| !path.as_os_str().is_empty()).collect()
     }
 
     /// How many objects are selected.

@@ -132,6 +132,11 @@ impl Request {
         self.paths.len() > self.remotes.len()
     }
 
+    /// Those sources as they are written.
+    pub fn remote_names(&self) -> impl Iterator<Item = &str> {
+        self.remotes.keys().filter_map(|&index| self.paths.get(index)).map(String::as_str)
+    }
+
     /// The sources that lie elsewhere, in the order in which they are written.
     pub fn remotes(&self) -> impl Iterator<Item = &RemoteSource> {
         self.remotes.values()

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use windlass_dockerfile::history;
 use windlass_dockerfile::instruction::AddInstruction;
-use windlass_dockerfile::remote::RemoteSource;
+use windlass_dockerfile::remote::{RemoteSource, without_credentials};
 
 use super::error::BuildError;
+use super::explain;
 use super::remote::Fetched;
-use super::stage::{Walk, wrong};
+use super::stage::{Titles, Walk, wrong};
 use crate::copy::Request;
 use crate::store::{KeyBuilder, StepKey};
 
@@ -20,11 +21,11 @@ struct Known {
 
 impl Walk<'_> {
     /// Carries out an ADD.
-    pub(super) async fn add(&mut self, add: &AddInstruction, title: String) -> Result<(), Arc<BuildError>> {
+    pub(super) async fn add(&mut self, add: &AddInstruction, text: &str, title: String) -> Result<(), Arc<BuildError>> {
         let request = Request::add(add).map_err(|error| wrong(&error))?;
         let told = history::add(add);
         if request.remotes().next().is_none() {
-            return self.copy(request, None, Vec::new(), None, title, told).await;
+            return self.copy(request, None, Vec::new(), None, Titles { text, title, told }).await;
         }
         let mut known = Vec::new();
         for source in request.remotes() {
@@ -32,8 +33,16 @@ impl Walk<'_> {
             let identity = identity.map_err(|problem| Arc::new(BuildError::Unplaced(problem)))?;
             known.push(Known { source: source.clone(), identity });
         }
-        let shortcut = self.add_key(&request, &known);
-        if let Some(key) = &shortcut
+        let shortcut = self.add_key(&request, &known).map(|key| {
+            let inputs = |session: &_, state: &_| {
+                let sources = known.iter().zip(request.remote_names());
+                sources.fold(explain::of_request(session, state, text, &request), |inputs, (known, path)| {
+                    inputs.and(without_credentials(path), known.identity.as_deref().unwrap_or_default())
+                })
+            };
+            (key, self.note_inputs(&key, text, inputs))
+        });
+        if let Some((key, _)) = &shortcut
             && let Some(record) = self.cached(key)
         {
             let key = record.continues.unwrap_or(*key);
@@ -43,7 +52,7 @@ impl Walk<'_> {
         for Known { source, identity } in &known {
             fetched.push(self.executor.fetch(source, identity.as_deref()).await?);
         }
-        self.copy(request, None, fetched, shortcut, title, told).await
+        self.copy(request, None, fetched, shortcut, Titles { text, title, told }).await
     }
 
     /// The key of an ADD whose sources are all known without a look into them.

@@ -16,7 +16,7 @@ use crate::store::{KeyBuilder, StepKey, StepRecord, TemporaryDirectory};
 
 /// What a copy depends on, found out as far as it takes to look into the cache.
 pub(crate) struct Prepared {
-    selection: Arc<Selection>,
+    pub(super) selection: Arc<Selection>,
     files: Files,
     /// The key by content, which the steps above build on.
     pub(crate) key: StepKey,

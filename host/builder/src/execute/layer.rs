@@ -160,6 +160,9 @@ impl BuildLayer {
         let (id, store, format) = (self.snapshot.clone(), session.clone(), session.format);
         session
             .blocking(move || {
+                if let Some(snapshot) = store.snapshot(&id) {
+                    return Ok(snapshot);
+                }
                 let made = store.store.create_snapshot(&id, |root| {
                     let snapshot = Snapshot::create(root, format).map_err(Problem::from_error)?;
                     windlass_layer::materialise(&entries, &snapshot, Some(&below)).map_err(Problem::from_error)
@@ -176,8 +179,9 @@ impl BuildLayer {
         async move {
             // Several images may have the layer.
             let _alone = session.work.alone_with(&self.snapshot).await;
-            if let Some(snapshot) = session.store.snapshot(&self.snapshot) {
-                return Ok(Snapshot::open(snapshot, session.format));
+            let (id, worker) = (self.snapshot.clone(), session.clone());
+            if let Some(snapshot) = session.blocking(move || Ok(worker.snapshot(&id))).await? {
+                return Ok(snapshot);
             }
             let blob = self.blob().await?;
             if let Some(origin) = &self.origin {

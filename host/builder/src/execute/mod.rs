@@ -7,6 +7,7 @@ mod checked;
 mod copying;
 mod error;
 mod executor;
+mod explain;
 mod files;
 mod foreign;
 mod image;

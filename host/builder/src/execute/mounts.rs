@@ -26,7 +26,8 @@ use crate::store::{CacheMount, DigestMemory, KeyBuilder, Sharing, TemporaryDirec
 pub(crate) struct Mounts {
     mounts: Vec<Ready>,
     variables: Vec<(String, Secret)>,
-    keys: Vec<String>,
+    /// What each is to a reader, and what stands for it.
+    keys: Vec<(String, String)>,
 }
 
 struct Ready {
@@ -103,7 +104,7 @@ impl Mounts {
                 None
             }
         };
-        self.keys.push(key.finish().to_string());
+        self.keys.push((format!("what is mounted at {}", place.display()), key.finish().to_string()));
         if let (Some(kind), Some(target)) = (kind, target) {
             self.mounts.push(Ready { target, kind });
         }
@@ -159,7 +160,7 @@ impl Mounts {
     pub(crate) fn add_script(&mut self, script: &InlineFile, session: &Session) -> Result<(), Problem> {
         let target = Path::new(SCRIPT_DIRECTORY).join(&script.name);
         let key = KeyBuilder::new("script").field("name", &script.name).field("content", &script.content);
-        self.keys.push(key.finish().to_string());
+        self.keys.push(("the script".to_owned(), key.finish().to_string()));
         let directory = session.store.temporary_directory().map_err(Problem::from_error)?;
         let path = directory.path().join(SCRIPT);
         std::fs::write(&path, &script.content).map_err(Problem::from_error)?;
@@ -170,8 +171,13 @@ impl Mounts {
     }
 
     /// What stands for the mounts in the key of the step. Contents of secrets and caches do not count.
-    pub(crate) fn keys(&self) -> &[String] {
-        &self.keys
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(_, key)| key.as_str())
+    }
+
+    /// The same, each with what it is to a reader.
+    pub(crate) fn named_keys(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.keys.iter().map(|(name, key)| (name.as_str(), key.as_str()))
     }
 
     /// Variables that hold secrets.

@@ -172,10 +172,10 @@ pub struct BuiltImage {
 }
 
 /// What became of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutcome {
-    /// It was carried out.
-    Run,
+    /// It was carried out, for the reason told: what the cache did not have, or what of its inputs is not as it was.
+    Run(String),
     /// Its result was in the cache.
     Cached,
 }

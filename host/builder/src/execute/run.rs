@@ -185,6 +185,10 @@ fn run_in_snapshot(
     id: &SnapshotId,
     task: &Task,
 ) -> Result<Snapshot, Arc<BuildError>> {
+    // One that an earlier build left without a record, as when it was killed.
+    if let Some(snapshot) = session.snapshot(id) {
+        return Ok(snapshot);
+    }
     let made = session.store.create_snapshot(id, |root| {
         let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
         prepare_upper(&snapshot, view, &command.directory, session.timestamp())?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use windlass_core::event::{Outcome, Stage};
 use windlass_core::{EventSink, Platform, Repository, Secret};
-use windlass_layer::{Compression, LayerOptions, Listing, OverlayXattrs, Ownership, SnapshotFormat};
+use windlass_layer::{Compression, LayerOptions, Listing, OverlayXattrs, Ownership, Snapshot, SnapshotFormat};
 use windlass_registry::image::Descriptor;
 use windlass_registry::{Blobs, Registry};
 use windlass_sandbox::{Cancel, Isolation, LimitGroup, Unlimited};
@@ -107,7 +107,7 @@ impl Session {
 
     /// Brings a blob of a base image into the store.
     pub(crate) async fn fetch(&self, origin: &Repository, blob: &Descriptor) -> Result<(), Arc<BuildError>> {
-        if self.blobs.size(&blob.digest) == Some(blob.size) {
+        if self.blobs.holds(&blob.digest, blob.size) {
             return Ok(());
         }
         let task = self.events.start(Stage::Pull, format!("pull {} {}", origin.path(), short(blob.digest.hex())));
@@ -122,6 +122,12 @@ impl Session {
                 Err(Arc::new(BuildError::Layer(Problem::from_error(error))))
             }
         }
+    }
+
+    /// The unpacked layer of that name, if it is there and whole.
+    pub(crate) fn snapshot(&self, id: &SnapshotId) -> Option<Snapshot> {
+        let root = self.store.sound_snapshot(id, &self.events)?;
+        Some(Snapshot::open(root, self.format))
     }
 
     /// Compresses a layer in the background and records under `keys` what the step has made.
@@ -179,7 +185,7 @@ impl Session {
 
     /// The key of a step's blob. What a step makes of the files does not depend on how the layer is compressed and which
     /// times it may have; its blob does.
-    fn blob_key(&self, key: &StepKey) -> StepKey {
+    pub(super) fn blob_key(&self, key: &StepKey) -> StepKey {
         let BuildRequest { compression, source_date_epoch, .. } = *self.request;
         if compression == Compression::default() && source_date_epoch.is_none() {
             return *key;
@@ -194,7 +200,7 @@ impl Session {
     /// The record of a step, when the cache may be used and still has the whole layer.
     pub(crate) fn cached(&self, key: &StepKey) -> Option<StepRecord> {
         let record = self.store.step(&self.blob_key(key), &self.events)?;
-        let here = record.layer.as_ref().is_none_or(|layer| self.blobs.size(&layer.digest) == Some(layer.size));
+        let here = record.layer.as_ref().is_none_or(|layer| self.blobs.holds(&layer.digest, layer.size));
         here.then_some(record)
     }
 

@@ -17,9 +17,9 @@ use super::image::StageImage;
 use super::layer::BuildLayer;
 use super::remote::Fetched;
 use super::request::StepOutcome;
-use super::{copying, mounts, run};
+use super::{copying, explain, mounts, run};
 use crate::copy::Request;
-use crate::store::{StepKey, StepRecord};
+use crate::store::{Change, Ledger, StepKey, StepRecord};
 
 /// The most layers of an image. No runtime stacks as many.
 const MOST_LAYERS: usize = 1000;
@@ -50,12 +50,24 @@ pub(crate) struct Effect {
     pub(crate) created: String,
 }
 
+/// How a copy is called.
+pub(super) struct Titles<'a> {
+    /// The instruction as it is written.
+    pub(super) text: &'a str,
+    /// In progress.
+    pub(super) title: String,
+    /// In the image's history.
+    pub(super) told: String,
+}
+
 /// A stage at work.
 pub(crate) struct Walk<'a> {
     pub(crate) executor: &'a Executor,
     pub(crate) stage: &'a Stage,
     pub(crate) state: StageState,
-    position: usize,
+    /// What its steps depended on when they were built last.
+    pub(super) ledger: Ledger,
+    pub(super) position: usize,
     total: usize,
 }
 
@@ -67,11 +79,21 @@ impl<'a> Walk<'a> {
         state: StageState,
     ) -> Result<StageState, Arc<BuildError>> {
         let total = stage.steps.iter().filter(|step| touches_files(&step.statement.instruction)).count();
-        let mut walk = Self { executor, stage, state, position: 0, total };
+        let ledger = explain::ledger(executor.session(), stage);
+        let mut walk = Self { executor, stage, state, ledger, position: 0, total };
+        let result = walk.every_step().await;
+        // What can be said of the next build is worth keeping, but no build fails for it.
+        let _ = executor.session().store.save_ledger(&walk.ledger);
+        result.map(|()| walk.state)
+    }
+
+    async fn every_step(&mut self) -> Result<(), Arc<BuildError>> {
+        let stage = self.stage;
         for step in &stage.steps {
-            walk.step(step).await.map_err(|error| placed(&error, step))?;
+            self.step(step).await.map_err(|error| placed(&error, step))?;
         }
-        Ok(walk.state)
+        self.ledger.end();
+        Ok(())
     }
 
     async fn step(&mut self, step: &'a Step) -> Result<(), Arc<BuildError>> {
@@ -136,14 +158,18 @@ impl<'a> Walk<'a> {
                 let told = history::run(&command.arguments, &self.shown_arguments());
                 let session = self.executor.session();
                 let key = command.key(session, &self.state);
+                let text = &step.statement.text;
+                let change = self.note_inputs(&key, text, |session, state| explain::of_run(session, state, &command));
                 if let Some(record) = self.cached(&key) {
                     return self.take_cached(title, told, key, record);
                 }
                 let task = session.events.start(EventStage::Build, &title);
+                let reason = self.reason(&change);
+                task.explain(&reason);
                 match run::execute(session, &self.state, command, key, task).await {
                     Ok((effect, task)) => {
                         task.finish(Outcome::Done);
-                        self.take(title, told, effect, StepOutcome::Run);
+                        self.take(title, told, effect, StepOutcome::Run(reason));
                         Ok(())
                     }
                     Err((error, task)) => Err(ended(task, error)),
@@ -152,10 +178,11 @@ impl<'a> Walk<'a> {
             Instruction::Copy(copy) => {
                 let request = Request::copy(copy).map_err(|error| wrong(&error))?;
                 let origin = step.sources.first().cloned().flatten();
-                self.copy(request, origin, Vec::new(), None, title, history::copy(copy)).await
+                let titles = Titles { text: &step.statement.text, title, told: history::copy(copy) };
+                self.copy(request, origin, Vec::new(), None, titles).await
             }
-            Instruction::Add(add) => self.add(add, title).await,
-            Instruction::Workdir(path) => self.workdir(path, title).await,
+            Instruction::Add(add) => self.add(add, &step.statement.text, title).await,
+            Instruction::Workdir(path) => self.workdir(path, &step.statement.text, title).await,
             _ => Ok(()),
         }
     }
@@ -166,17 +193,22 @@ impl<'a> Walk<'a> {
         request: Request,
         origin: Option<Origin>,
         fetched: Vec<Arc<Fetched>>,
-        known: Option<StepKey>,
-        title: String,
-        told: String,
+        known: Option<(StepKey, Change)>,
+        titles: Titles<'_>,
     ) -> Result<(), Arc<BuildError>> {
+        let Titles { text, title, told } = titles;
         let session = self.executor.session();
         let files = match origin {
             Some(origin) => self.executor.files(&origin, self.stage).await?,
             None if request.needs_context() => Files::Context(self.executor.context().await?),
             None => Files::nothing(),
         };
-        let shortcut = known.or_else(|| copying::shortcut(&request, &files, &self.state).filter(|_| fetched.is_empty()));
+        let known = known.or_else(|| {
+            let key = copying::shortcut(&request, &files, &self.state).filter(|_| fetched.is_empty())?;
+            let inputs = |session: &_, state: &_| explain::of_stage_copy(session, state, text, &request, &files);
+            Some((key, self.note_inputs(&key, text, inputs)))
+        });
+        let (shortcut, change) = known.unzip();
         if let Some((key, record)) = shortcut.as_ref().and_then(|key| self.cached(key).map(|record| (key, record))) {
             let key = record.continues.unwrap_or(*key);
             return self.take_cached(title, told, key, record);
@@ -186,6 +218,12 @@ impl<'a> Walk<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Err(ended(task, error)),
         };
+        let change = change.unwrap_or_else(|| {
+            let inputs = |session: &_, state: &_| {
+                explain::of_files(session, state, text, prepared.selection.request(), &prepared.selection)
+            };
+            self.note_inputs(&prepared.key, text, inputs)
+        });
         if let Some(record) = self.cached(&prepared.key) {
             task.finish(Outcome::Cached);
             if let Some(shortcut) = &prepared.shortcut {
@@ -194,17 +232,19 @@ impl<'a> Walk<'a> {
             }
             return self.adopt_cached(title, told, prepared.key, record);
         }
+        let reason = self.reason(&change);
+        task.explain(&reason);
         match copying::apply(session, &self.state, prepared).await {
             Ok(effect) => {
                 task.finish(Outcome::Done);
-                self.take(title, told, effect, StepOutcome::Run);
+                self.take(title, told, effect, StepOutcome::Run(reason));
                 Ok(())
             }
             Err(error) => Err(ended(task, error)),
         }
     }
 
-    async fn workdir(&mut self, path: &str, title: String) -> Result<(), Arc<BuildError>> {
+    async fn workdir(&mut self, path: &str, text: &str, title: String) -> Result<(), Arc<BuildError>> {
         let session = self.executor.session();
         let absolute = windlass_dockerfile::go::clean_path(
             &Path::new("/").join(&self.state.image.config.working_dir).join(path).to_string_lossy(),
@@ -212,14 +252,18 @@ impl<'a> Walk<'a> {
         let told = history::workdir(&absolute);
         self.state.image.config.working_dir.clone_from(&absolute);
         let key = copying::workdir_key(&self.state, &absolute);
+        let inputs = |session: &_, state: &_| explain::of_workdir(session, state, text, &absolute);
+        let change = self.note_inputs(&key, text, inputs);
         if let Some(record) = self.cached(&key) {
             return self.take_cached(title, told, key, record);
         }
         let task = session.events.start(EventStage::Build, &title);
+        let reason = self.reason(&change);
+        task.explain(&reason);
         match copying::workdir(session, &self.state, &absolute, key).await {
             Ok(effect) => {
                 task.finish(Outcome::Done);
-                self.take(title, told, effect, StepOutcome::Run);
+                self.take(title, told, effect, StepOutcome::Run(reason));
                 Ok(())
             }
             Err(error) => Err(ended(task, error)),

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! blobs/sha256/<hex>     compressed layers and other content, named by digest
-//! snapshots/<id>/        unpacked layers
+//! snapshots/<id>/        unpacked layers, each with its seal
 //! steps/<key>            what a step made, found by the key of its inputs
 //! digests/<hex>          content digests of the files of a context
+//! digests/steps-<hex>    what the steps of a stage depended on
 //! mounts/<hex>/          directories of `RUN --mount=type=cache`
 //! locks/<name>           empty files that processes lock while they make one of the above
 //! tmp/<owner>/           work of running processes, removed when they are gone
@@ -16,9 +17,11 @@
 mod digests;
 mod error;
 mod key;
+mod ledger;
 mod lock;
 mod mount;
 mod prune;
+mod seal;
 mod snapshot;
 mod step;
 mod temporary;
@@ -32,6 +35,8 @@ use windlass_registry::Blobs;
 pub use digests::{DigestMemory, Fingerprint, Remembered};
 pub use error::StoreError;
 pub use key::{KeyBuilder, StepKey};
+pub(crate) use ledger::shown;
+pub use ledger::{Change, Inputs, Ledger, in_words};
 pub use mount::{CacheMount, Sharing};
 pub use prune::{Entry, Kind, Limits};
 pub(crate) use snapshot::{Begun, Unfinished};
@@ -88,7 +93,7 @@ impl Store {
     }
 
     fn with(root: PathBuf, held: FileLock) -> Result<Self, StoreError> {
-        let blobs = Blobs::open(&root).map_err(|source| StoreError::Blobs { source: Box::new(source) })?;
+        let blobs = Blobs::open(&root).map(Blobs::sealed).map_err(|source| StoreError::Blobs { source: Box::new(source) })?;
         let workshop = Workshop::open(&root)?;
         Ok(Self { root, blobs, workshop, _use: held })
     }

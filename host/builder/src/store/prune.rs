@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::step::Stored;
 use super::temporary::remove_tree;
-use super::{StepRecord, Store, StoreError};
+use super::{StepRecord, Store, StoreError, seal};
 
 /// What an entry of the store is. The order is that of removal: a record goes before the layer that it names, so a
 /// removal that is killed leaves no record without its layer.
@@ -19,7 +19,7 @@ use super::{StepRecord, Store, StoreError};
 pub enum Kind {
     /// What steps made.
     Steps,
-    /// Remembered digests of context files.
+    /// Remembered digests of context files, and of what steps depended on.
     Digests,
     /// Unpacked layers.
     Snapshots,
@@ -90,7 +90,9 @@ impl Store {
                 let path = item.map_err(failed)?.path();
                 // What another process removes meanwhile is not there any more.
                 let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-                entries.push(Entry { kind, size: disk_space(&path), used: changed(&metadata), path });
+                // An unpacked layer does not change: its seal knows.
+                let sealed = if kind == Kind::Snapshots { seal::space(&path) } else { None };
+                entries.push(Entry { kind, size: sealed.unwrap_or_else(|| disk_space(&path)), used: changed(&metadata), path });
             }
         }
         share_use(&mut entries);

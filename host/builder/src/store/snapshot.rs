@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use windlass_core::{EventSink, Finding};
 
 use super::lock::FileLock;
-use super::{Store, StoreError, TemporaryDirectory};
+use super::{Store, StoreError, TemporaryDirectory, seal};
 
 /// The name of a snapshot, such as the hexadecimal digits of a layer's diff id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,16 +89,35 @@ impl Unfinished {
 
     /// Shows it to everybody; gives its place.
     pub(crate) fn finish(self) -> Result<PathBuf, StoreError> {
+        let name = self.target.file_name().unwrap_or_default().to_string_lossy();
+        seal::write(&self.path(), &name).map_err(|source| StoreError::io("seal", &self.target, source))?;
         std::fs::rename(self.path(), &self.target).map_err(|source| StoreError::io("write", &self.target, source))?;
         Ok(self.target)
     }
 }
 
 impl Store {
-    /// The directory of the snapshot of that name, if it is complete: the root of a [`windlass_layer::Snapshot`].
+    /// The directory of the snapshot of that name, if it is there: the root of a [`windlass_layer::Snapshot`]. It counts as
+    /// used from now on; whether it is whole [`Store::sound_snapshot`] says.
     #[must_use]
     pub fn snapshot(&self, id: &SnapshotId) -> Option<PathBuf> {
-        Some(self.snapshot_path(id)).filter(|path| path.is_dir())
+        let path = Some(self.snapshot_path(id)).filter(|path| path.is_dir())?;
+        // `prune` removes what was used longest ago first; a file system that refuses this only loses that.
+        let _ = std::fs::File::open(&path).and_then(|file| file.set_modified(std::time::SystemTime::now()));
+        Some(path)
+    }
+
+    /// The same, if its seal is whole. A damaged one is told to `events` and taken away, so that it is made anew.
+    #[must_use]
+    pub fn sound_snapshot(&self, id: &SnapshotId, events: &EventSink) -> Option<PathBuf> {
+        let path = self.snapshot(id)?;
+        let Err(reason) = seal::check(&path, id.as_str()) else { return Some(path) };
+        let message = format!("the unpacked layer {id} is made anew: {reason}");
+        events.notice(Finding::warn("cache/damaged-layer", message));
+        if let Err(error) = self.remove_snapshot(id) {
+            events.notice(Finding::warn("cache/damaged-layer", windlass_core::chain(&error)));
+        }
+        None
     }
 
     /// The directory of the snapshot of that name; `fill` makes it, at the path that it is given, when it is not there. Of
@@ -145,7 +165,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be moved away.
-    pub fn remove_snapshot(&self, id: &SnapshotId) -> Result<(), StoreError> {
+    fn remove_snapshot(&self, id: &SnapshotId) -> Result<(), StoreError> {
         let _lock = self.lock("snapshot", id.as_str())?;
         let grave = self.temporary_directory()?;
         match std::fs::rename(self.snapshot_path(id), grave.path().join("snapshot")) {

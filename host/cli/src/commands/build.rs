@@ -24,7 +24,7 @@ pub(crate) fn main(mut arguments: BuildArguments) -> ExitCode {
         Ok(Request { input: Input::CommandLine { step, .. }, .. }) if arguments.check => {
             super::check::main(&step.build, arguments.format.unwrap_or_default())
         }
-        Ok(request) => carry_out(request, &arguments.common),
+        Ok(request) => carry_out(request, &arguments.common, arguments.explain),
         Err(findings) => failed(&Failure::new(Code::Settings, findings), mode),
     }
 }

@@ -138,7 +138,7 @@ async fn stopped() -> &'static str {
 }
 
 /// Carries out a request, with progress, and prints how it ended.
-fn carry_out(request: Request, common: &CommonArguments) -> ExitCode {
+fn carry_out(request: Request, common: &CommonArguments, explains: bool) -> ExitCode {
     let environment = Environment::of_this_process();
     let prepared = configuration(common.config.as_deref(), &environment).and_then(|configuration| {
         let machine = prepare_machine(common.store.as_deref(), &common.isolation, &environment, &configuration)?;
@@ -148,7 +148,7 @@ fn carry_out(request: Request, common: &CommonArguments) -> ExitCode {
         Ok(prepared) => prepared,
         Err(failure) => return failed(&failure, common.progress),
     };
-    let (progress, events) = Progress::start(common.progress);
+    let (progress, events) = Progress::start(common.progress, explains);
     let takes_standard_output = match &request.input {
         Input::CommandLine { step, .. } => step.outputs.takes_standard_output(),
         Input::File { .. } | Input::Variables { .. } => false,

@@ -13,7 +13,7 @@ use crate::table::aligned;
 
 pub(crate) fn main(arguments: PlanArguments) -> ExitCode {
     let common = &arguments.step.common;
-    let (progress, events) = Progress::start(common.progress);
+    let (progress, events) = Progress::start(common.progress, false);
     let work = async {
         let environment = Environment::of_this_process();
         let configuration = configuration(common.config.as_deref(), &environment)?;

@@ -9,5 +9,5 @@ pub(crate) fn main(arguments: RunArguments) -> ExitCode {
     let mut request = request(&arguments.step);
     request.no_push = arguments.no_push;
     request.report = arguments.report;
-    carry_out(request, &arguments.step.common)
+    carry_out(request, &arguments.step.common, arguments.explain)
 }

@@ -62,6 +62,11 @@ impl Renderer for Live {
                     shown.bar.set_message(format!("{} {}", shown.title, console::style(clean(line)).dim()));
                 }
             }
+            Event::Explained { task, reason } => {
+                let Some(shown) = self.tasks.get_mut(task) else { return };
+                shown.title += &format!(" {}", console::style(format!("({})", clean(reason))).dim());
+                shown.bar.set_message(shown.title.clone());
+            }
             Event::Notice { finding } => self.print(&errors::one_line(finding)),
             Event::Finished { task, outcome } => {
                 let Some(shown) = self.tasks.remove(task) else { return };

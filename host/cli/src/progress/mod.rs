@@ -42,7 +42,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn start(mode: Mode) -> (Self, EventSink) {
+    /// `explains` says whether it is shown why steps run.
+    pub(crate) fn start(mode: Mode, explains: bool) -> (Self, EventSink) {
         let live = mode == Mode::Live || (mode == Mode::Auto && std::io::stderr().is_terminal());
         let renderer: Box<dyn Renderer> = match mode {
             Mode::Json => Box::new(json::Json),
@@ -53,6 +54,9 @@ impl Progress {
         let renderer = Arc::new(Mutex::new(renderer));
         let receiver = Arc::clone(&renderer);
         let sink = EventSink::new(move |event| {
+            if !explains && matches!(event, Event::Explained { .. }) {
+                return;
+            }
             if let Ok(mut renderer) = receiver.lock() {
                 renderer.event(&event);
             }

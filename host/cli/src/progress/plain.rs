@@ -46,6 +46,10 @@ impl Renderer for Plain {
                 let number = self.started.get(task).map_or(0, |(number, _)| *number);
                 self.line(&format!("#{number} | {}", clean(line)));
             }
+            Event::Explained { task, reason } => {
+                let number = self.started.get(task).map_or(0, |(number, _)| *number);
+                self.line(&format!("#{number} runs because: {}", clean(reason)));
+            }
             Event::Notice { finding } => {
                 if !self.quiet || finding.severity >= Severity::Warn {
                     let _ = writeln!(std::io::stderr(), "{}", errors::one_line(finding));

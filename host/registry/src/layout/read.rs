@@ -97,7 +97,7 @@ fn read_tree(container: &Container, root: &Descriptor, blobs: &Blobs) -> Result<
         Some(error) => return Err(error),
         None => tree?,
     };
-    for blob in tree.blobs().iter().filter(|blob| blobs.size(&blob.digest) != Some(blob.size)) {
+    for blob in tree.blobs().iter().filter(|blob| !blobs.holds(&blob.digest, blob.size)) {
         let (reader, _) = container.open(&name(blob))?;
         let mut reader = Checked::new(reader, blob);
         let mut writer = blobs.unsummed_writer()?;

@@ -44,7 +44,7 @@ impl Registry {
             Arc::clone(fetching.entry((into.path(&blob.digest), blob.size)).or_default())
         };
         let _my_turn = turn.lock().await;
-        if into.size(&blob.digest) == Some(blob.size) {
+        if into.holds(&blob.digest, blob.size) {
             progress(blob.size);
             return Ok(());
         }
