@@ -169,6 +169,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Ends it as a machine that goes down does: it can do nothing about it.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the child is ours");
+    }
+
     /// Waits for its end.
     #[must_use = "a run proves nothing until its end is looked at"]
     pub fn finish(mut self) -> Run {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use windlass::cache::StoreLimit;
+
 use crate::progress::Mode;
 
 /// Build a Dockerfile and push the image: no daemon, no root where the kernel allows, plugins that never see a secret.
@@ -82,6 +84,9 @@ pub(crate) struct CommonArguments {
     /// Where layers and caches are kept; default $XDG_CACHE_HOME/windlass
     #[arg(long, value_name = "DIR", env = "WINDLASS_STORE")]
     pub(crate) store: Option<PathBuf>,
+    /// How large the store may be when a build ends, such as 20GB, or none; default 20GB
+    #[arg(long, value_name = "SIZE", env = "WINDLASS_STORE_LIMIT")]
+    pub(crate) store_limit: Option<StoreLimit>,
     /// The configuration file; default $XDG_CONFIG_HOME/windlass/config.toml
     #[arg(long, value_name = "FILE", env = "WINDLASS_CONFIG")]
     pub(crate) config: Option<PathBuf>,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use windlass_core::{Finding, Place};
 use windlass_runtime::Limits;
 
+use crate::cache::StoreLimit;
 use crate::environment::{Environment, config_home};
 
 /// The form of `config.toml`. Unknown keys are refused: a misspelt policy must not go unnoticed.
@@ -33,6 +34,8 @@ pub struct Configuration {
     pub settings: BTreeMap<String, BTreeMap<String, Value>>,
     /// Where layers and caches are kept.
     pub store: Option<PathBuf>,
+    /// How large they may be when a build ends: a size, or `none`.
+    pub store_limit: StoreLimit,
 }
 
 /// A setting's value in the file.

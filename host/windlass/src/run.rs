@@ -21,6 +21,7 @@ use windlass_sandbox::{Cancel, Probe};
 
 use crate::ahead::Ahead;
 use crate::attestation::Facts;
+use crate::cache;
 use crate::connection;
 use crate::credentials::{Authorizer, Credentials};
 use crate::encoding::Encoder;
@@ -65,6 +66,13 @@ pub async fn run(planned: Planned, surroundings: &Surroundings, machine: &Machin
             }
         },
     };
+    // A build that took every step from the cache has added nothing, and does not pay for a look at the store.
+    let was_all_cached = !report.steps.is_empty() && report.steps.iter().all(|step| step.outcome == "cached");
+    if report.image.is_some() && !was_all_cached {
+        let (store, limit, events) = (machine.store.clone(), surroundings.configuration.store_limit, surroundings.events.clone());
+        // A panic has been told already, and the image is made.
+        let _ = tokio::task::spawn_blocking(move || cache::keep_within(&store, limit, &events)).await;
+    }
     report.finish(result.as_ref().err(), started.elapsed());
     let result = match (&planned.step.outputs.report, result) {
         (Some(path), Ok(())) => outputs::write_report(path, &report).map_err(|error| Failure::from(vec![error])),

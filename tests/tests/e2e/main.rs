@@ -10,6 +10,8 @@ mod base_image_policy;
 mod build_command;
 mod build_options;
 mod cache_command;
+mod cache_explained;
+mod cache_faults;
 mod check;
 mod cloud_registries;
 mod conformance;

@@ -36,7 +36,7 @@ pub use checked::CheckedBlobs;
 pub use error::{BuildError, Problem};
 pub use remote::{Brought, Remotes};
 pub use request::{Argument, BuildRequest, BuiltImage, Dns, Layout, LayoutImage, NamedContext, StepOutcome};
-pub use session::Workshop;
+pub use session::{Workshop, snapshot_format};
 
 use executor::Executor;
 use session::Session;

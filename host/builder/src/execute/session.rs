@@ -36,6 +36,15 @@ pub struct Workshop {
     pub finished_layers: Option<UnboundedSender<Descriptor>>,
 }
 
+/// The form that unpacked layers have under that isolation.
+#[must_use]
+pub fn snapshot_format(isolation: Isolation) -> SnapshotFormat {
+    SnapshotFormat {
+        ownership: if isolation == Isolation::SingleId { Ownership::Recorded } else { Ownership::Apply },
+        overlay_xattrs: if isolation == Isolation::Root { OverlayXattrs::Trusted } else { OverlayXattrs::User },
+    }
+}
+
 /// One build at work, for one platform.
 pub(crate) struct Session {
     pub(crate) request: Arc<BuildRequest>,
@@ -61,10 +70,7 @@ impl Session {
     pub(crate) fn for_each_platform(request: BuildRequest, workshop: &Workshop, work: &Work) -> Vec<Arc<Self>> {
         let request = Arc::new(request);
         let nonce = format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
-        let format = SnapshotFormat {
-            ownership: if request.isolation() == Isolation::SingleId { Ownership::Recorded } else { Ownership::Apply },
-            overlay_xattrs: if request.isolation() == Isolation::Root { OverlayXattrs::Trusted } else { OverlayXattrs::User },
-        };
+        let format = snapshot_format(request.isolation());
         let (group, unlimited) = LimitGroup::create(request.limits);
         let limits = (Arc::new(group), Arc::from(unlimited));
         let session = |(number, platform): (usize, &Platform)| {

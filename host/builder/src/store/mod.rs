@@ -14,6 +14,7 @@
 //! Everything comes into its place by a rename, so a reader finds all of it or nothing. Locks are `flock` locks: the
 //! kernel releases those of a killed process.
 
+mod carry;
 mod digests;
 mod error;
 mod key;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use windlass_registry::Blobs;
 
+pub use carry::CarryError;
 pub use digests::{DigestMemory, Fingerprint, Remembered};
 pub use error::StoreError;
 pub use key::{KeyBuilder, StepKey};

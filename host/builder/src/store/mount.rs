@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use super::lock::FileLock;
 use super::{Store, StoreError, make_directory};
 
+/// The part of a mount's directory that steps see. It is that of a layer's files, so that both are read and written alike.
+pub(super) const FILES: &str = "fs";
+
 /// How steps share one cache directory (`sharing=` of the mount).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
@@ -38,6 +41,11 @@ impl CacheMount {
     }
 }
 
+/// The name of an id's directory.
+pub(super) fn name(id: &str) -> String {
+    blake3::hash(id.as_bytes()).to_hex().to_string()
+}
+
 impl Store {
     /// The cache directory of that id. The id comes from a Dockerfile and may be any text: its digest names the
     /// directory, so an id with `..` in it stays inside (CVE-2024-9675).
@@ -45,7 +53,7 @@ impl Store {
     /// # Errors
     /// When the directory cannot be made.
     pub fn cache_mount(&self, id: &str, sharing: Sharing) -> Result<CacheMount, StoreError> {
-        let name = blake3::hash(id.as_bytes()).to_hex();
+        let name = name(id);
         let shared = self.lock_path("mount", &name);
         match sharing {
             Sharing::Locked => self.open_mount(&name, FileLock::exclusive(&shared)?),
@@ -70,7 +78,7 @@ impl Store {
 
     fn open_mount(&self, name: &str, lock: FileLock) -> Result<CacheMount, StoreError> {
         let directory = self.root.join("mounts").join(name);
-        let path = directory.join("data");
+        let path = directory.join(FILES);
         make_directory(&directory)?;
         let created = match std::fs::create_dir(&path) {
             Ok(()) => true,

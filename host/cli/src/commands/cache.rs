@@ -38,12 +38,28 @@ enum CacheCommand {
     Du,
     /// Remove what was used longest ago
     Prune(PruneArguments),
+    /// Write the directories of RUN --mount=type=cache to a file
+    Save(SaveArguments),
+    /// Put the directories in such a file into the place of those in the store
+    Load {
+        /// The file that `save` has written
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SaveArguments {
+    /// The file, a tar archive compressed with zstd
+    file: PathBuf,
+    /// Only the directory of this id; without `id=` the mount's target is its id (repeatable)
+    #[arg(long = "id", value_name = "ID")]
+    ids: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 struct PruneArguments {
     /// Remove until at most this much is left, such as 20GB or 512MiB
-    #[arg(long, value_name = "SIZE", value_parser = size, required_unless_present = "older_than")]
+    #[arg(long, value_name = "SIZE", value_parser = cache::size, required_unless_present = "older_than")]
     max_size: Option<u64>,
     /// Remove what has not been used for this long, such as 7d or 12h
     #[arg(long, value_name = "DURATION", value_parser = cache::age)]
@@ -58,13 +74,16 @@ pub(crate) fn main(arguments: &CacheArguments) -> ExitCode {
     let environment = Environment::of_this_process();
     let machine = configuration(arguments.config.as_deref(), &environment)
         .and_then(|found| prepare_machine(arguments.store.as_deref(), &arguments.isolation, &environment, &found));
+    let entries = |entries: Vec<Entry>| shown(&entries, arguments.format);
     let result = machine.and_then(|machine| match &arguments.command {
-        CacheCommand::Du => cache::entries(&machine.store),
-        CacheCommand::Prune(prune) => cache::prune(&machine.store, &limits(prune)),
+        CacheCommand::Du => cache::entries(&machine.store).map(entries),
+        CacheCommand::Prune(prune) => cache::prune(&machine.store, &limits(prune)).map(entries),
+        CacheCommand::Save(save) => cache::save(&machine, &save.file, &save.ids).map(|count| carried(count, arguments.format)),
+        CacheCommand::Load { file } => cache::load(&machine, file).map(|count| carried(count, arguments.format)),
     });
     match result {
-        Ok(entries) => {
-            output_text(&shown(&entries, arguments.format));
+        Ok(text) => {
+            output_text(&text);
             ExitCode::SUCCESS
         }
         Err(failure) => failed(&failure, Mode::Plain),
@@ -73,6 +92,14 @@ pub(crate) fn main(arguments: &CacheArguments) -> ExitCode {
 
 fn limits(arguments: &PruneArguments) -> Limits {
     Limits { older_than: arguments.older_than, max_size: arguments.max_size, keep: arguments.keep.clone() }
+}
+
+/// How many directories were saved or loaded.
+fn carried(count: usize, format: Format) -> String {
+    match format {
+        Format::Json => format!("{:#}\n", json!({"mounts": count})),
+        Format::Table => format!("{count} cache {}\n", if count == 1 { "directory" } else { "directories" }),
+    }
 }
 
 /// One line a kind, then the sum.
@@ -101,36 +128,4 @@ fn megabytes(bytes: u64) -> String {
 fn kind(text: &str) -> Result<Kind, String> {
     let known = Kind::ALL.into_iter().find(|kind| kind.name() == text);
     known.ok_or_else(|| format!("expected one of {}", Kind::ALL.map(Kind::name).join(", ")))
-}
-
-/// Reads a number of bytes with a decimal (`kB`, `MB`, `GB`) or binary (`KiB`, `MiB`, `GiB`) unit.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "kb" => 1000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        other => return Err(format!("unknown unit `{other}`; expected kB, MB, GB, KiB, MiB or GiB")),
-    };
-    let count: u64 = text[..digits].parse().map_err(|_| "expected a whole number such as in `20GB`".to_owned())?;
-    count.checked_mul(unit).ok_or_else(|| "the size is too large".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_decimal_and_binary_units() {
-        assert_eq!(size("20GB"), Ok(20_000_000_000));
-        assert_eq!(size("2 MiB"), Ok(2 << 20));
-        assert_eq!(size("7"), Ok(7));
-        assert!(size("GB").unwrap_err().contains("number"));
-        assert!(size("1x").unwrap_err().contains("`x`"));
-        assert!(size("99999999999GB").unwrap_err().contains("large"));
-    }
 }

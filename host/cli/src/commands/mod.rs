@@ -140,7 +140,8 @@ async fn stopped() -> &'static str {
 /// Carries out a request, with progress, and prints how it ended.
 fn carry_out(request: Request, common: &CommonArguments, explains: bool) -> ExitCode {
     let environment = Environment::of_this_process();
-    let prepared = configuration(common.config.as_deref(), &environment).and_then(|configuration| {
+    let prepared = configuration(common.config.as_deref(), &environment).and_then(|mut configuration| {
+        configuration.store_limit = common.store_limit.unwrap_or(configuration.store_limit);
         let machine = prepare_machine(common.store.as_deref(), &common.isolation, &environment, &configuration)?;
         Ok((machine, configuration))
     });
