@@ -299,10 +299,11 @@ impl<'a> Walk<'a> {
 
     fn take(&mut self, title: String, told: String, effect: Effect, outcome: StepOutcome) {
         self.state.key = effect.key;
+        let ran = matches!(outcome, StepOutcome::Run(_));
         self.state.steps.push((title, outcome));
         match effect.layer {
             Some(layer) => {
-                if outcome == StepOutcome::Run && self.executor.is_of_the_image(self.stage) {
+                if ran && self.executor.is_of_the_image(self.stage) {
                     self.executor.session().tell_when_finished(&layer);
                 }
                 self.state.layers.push(layer);

@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use windlass_layer::{
-    Compression, DiffError, Entry, EntryKind, Layer, LayerOptions, Listing, Snapshot, SnapshotFormat, UnpackError, UnpackOptions,
-    View, ViewError, WriteError,
+    Compression, DiffError, Entry, EntryKind, Layer, LayerOptions, Listing, Snapshot, SnapshotFormat, Timestamp, UnpackError,
+    UnpackOptions, View, ViewError, WriteError,
 };
 
 use super::lock::FileLock;
@@ -18,6 +19,9 @@ use super::{Store, StoreError, make_directory, mount};
 
 /// Quick, and smaller than gzip.
 const COMPRESSION: Compression = Compression::Zstd { level: 3 };
+
+/// How long a look at locks that others hold is left to itself.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why mounts could not be saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +67,9 @@ impl Store {
         } else {
             ids.iter().map(|id| self.known_mount(id)).collect::<Result<_, _>>()?
         };
-        let (mut listing, mut locks) = (Listing::new(), Vec::new());
+        let _locks = self.lock_mounts(&names)?;
+        let mut listing = Listing::new();
         for name in &names {
-            locks.push(FileLock::exclusive(&self.lock_path("mount", name))?);
             listing.extend(listed(&self.mount_directory(name), name, format)?);
         }
         windlass_layer::write_layer(&listing, &LayerOptions { compression: COMPRESSION, ..LayerOptions::default() }, sink)?;
@@ -100,6 +104,18 @@ impl Store {
         Ok(names.len())
     }
 
+    /// Takes the locks of all of them at once: whoever waits for one while it has another may wait for a step that does too.
+    fn lock_mounts(&self, names: &BTreeSet<String>) -> Result<Vec<FileLock>, StoreError> {
+        loop {
+            let locks: Result<Option<Vec<FileLock>>, StoreError> =
+                names.iter().map(|name| FileLock::try_exclusive(&self.lock_path("mount", name))).collect();
+            match locks? {
+                Some(locks) => return Ok(locks),
+                None => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+
     fn mount_directory(&self, name: &str) -> PathBuf {
         self.root.join("mounts").join(name)
     }
@@ -130,8 +146,8 @@ impl Store {
 fn listed(directory: &Path, name: &str, format: SnapshotFormat) -> Result<Listing, CarryError> {
     let snapshot = Snapshot::open(directory, format);
     let view = View::new(vec![Layer::directory(&snapshot)?]);
-    let mut listing: Listing = view.lookup(Path::new(""))?.into_iter().collect();
-    listing.extend(windlass_layer::diff(&snapshot, &View::empty(), &[])?);
+    let root = view.lookup(Path::new(""))?.unwrap_or_else(|| Entry::directory("", Timestamp::default()));
+    let mut listing = windlass_layer::diff(&snapshot, &View::empty(), &[])?;
     listing.retain(|entry| !is_device(entry));
     for entry in &mut listing {
         entry.path = Path::new(name).join(&entry.path);
@@ -139,10 +155,7 @@ fn listed(directory: &Path, name: &str, format: SnapshotFormat) -> Result<Listin
             *target = Path::new(name).join(&*target);
         }
     }
-    if let Some(root) = listing.first_mut() {
-        // Without the slash that joining nothing leaves.
-        root.path = PathBuf::from(name);
-    }
+    listing.insert(0, Entry { path: PathBuf::from(name), ..root });
     Ok(listing)
 }
 

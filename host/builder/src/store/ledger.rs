@@ -90,6 +90,8 @@ pub struct Ledger {
     path: PathBuf,
     old: Vec<Line>,
     new: Vec<Line>,
+    /// Whether all steps of the stage were noted.
+    is_whole: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +109,7 @@ impl Ledger {
             Some(Line { key: parts.next()?, text: parts.next()?, inputs: parts.next()? })
         };
         let old = String::from_utf8_lossy(&bytes).lines().filter_map(line).collect();
-        Self { path, old, new: Vec::new() }
+        Self { path, old, new: Vec::new(), is_whole: false }
     }
 
     /// Notes the next step: its key, the text of its instruction, and its inputs, which are asked for only where they are
@@ -135,7 +137,8 @@ impl Ledger {
 
     /// The file's new content, or `None` when it is what it was. Steps that were not come to stay as they were.
     fn to_bytes(&self) -> Option<Vec<u8>> {
-        let lines: Vec<&Line> = self.new.iter().chain(self.old.iter().skip(self.new.len())).collect();
+        let rest = if self.is_whole { self.old.len() } else { self.new.len() };
+        let lines: Vec<&Line> = self.new.iter().chain(self.old.iter().skip(rest)).collect();
         if lines.iter().copied().eq(self.old.iter()) {
             return None;
         }
@@ -143,13 +146,9 @@ impl Ledger {
         Some(lines.iter().map(text).collect::<String>().into_bytes())
     }
 
-    /// Forgets the steps after those that were noted, which the stage does not have any more.
+    /// Says that all steps were noted: what is known of further ones is forgotten.
     pub fn end(&mut self) {
-        if self.old.len() > self.new.len() {
-            self.old.truncate(self.new.len());
-            // One more than there are, so that the file is written.
-            self.old.push(Line { key: String::new(), text: String::new(), inputs: String::new() });
-        }
+        self.is_whole = true;
     }
 }
 
