@@ -118,7 +118,7 @@ pub(crate) fn keep_within(directory: &Path, limit: StoreLimit, events: &EventSin
 /// When an id is unknown, or a directory or the file cannot be read or written.
 pub fn save(machine: &Machine, file: &Path, ids: &[String]) -> Result<usize, Failure> {
     let store = Store::open(&machine.store).map_err(unusable)?;
-    let (count, format) = (Cell::new(0), snapshot_format(machine.isolation));
+    let (count, format) = (Cell::new(0), snapshot_format(machine.probe.chosen));
     let written = replace::<Uncarried>(file, &|sink| {
         count.set(store.save_mounts(ids, format, sink)?);
         Ok(())
@@ -134,7 +134,7 @@ pub fn save(machine: &Machine, file: &Path, ids: &[String]) -> Result<usize, Fai
 pub fn load(machine: &Machine, file: &Path) -> Result<usize, Failure> {
     let store = Store::open(&machine.store).map_err(unusable)?;
     let loaded = File::open(file).map_err(Uncarried::from);
-    let loaded = loaded.and_then(|open| Ok(store.load_mounts(open, snapshot_format(machine.isolation))?));
+    let loaded = loaded.and_then(|open| Ok(store.load_mounts(open, snapshot_format(machine.probe.chosen))?));
     loaded.map_err(|error| uncarried("cache/load", file, &error))
 }
 
