@@ -1,5 +1,6 @@
 //! The `windlass` command: arguments in, exit code out. The only crate that prints.
 
+mod allocator;
 mod arguments;
 mod commands;
 mod errors;
@@ -13,11 +14,8 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 
-/// The allocator of musl takes a lock for every allocation, which threads that compress wait for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::give_back_at_once();
     if let Some(code) = windlass::init() {
         return code;
     }

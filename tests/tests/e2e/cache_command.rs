@@ -71,7 +71,7 @@ fn a_store_over_its_limit_is_made_smaller_by_the_last_build_that_uses_it() {
     // A build that finds all that it needs does not measure the store.
     let _ = build("one", &[]).run().succeeds();
     let _ = build("one", &["--store-limit", "0"]).run().succeeds().never_says("were removed");
-    let _ = build("one", &["--store-limit", "large"]).run().fails_with(ExitCode::Settings).says("whole number");
+    let _ = build("one", &["--store-limit", "large"]).run().fails_with(ExitCode::Settings).says("unknown unit `large`");
 }
 
 #[test]
