@@ -12,6 +12,7 @@ TARGETS = {
 class Results:
     def __init__(self, runs):
         self.runs, self.samples, self.versions, self.plan, self.floor, self.scale = runs, {}, [], None, None, []
+        self.left_out = []
 
     def add(self, context, situation, builder, figures):
         self.samples.setdefault((context, situation), {}).setdefault(builder, []).append(figures)
@@ -26,14 +27,12 @@ class Results:
         lines = ["# Benchmarks", "",
                  f"Made by `make bench` on {datetime.date.today()}: {', '.join(self.versions)}; Linux {platform.release()}, {os.cpu_count()} cores ({model}).",
                  f"Every build ends with a push to a registry on loopback. Whole processes, a daemon's share included; medians of {self.runs}.",
-                 "Cold: empty stores. Unchanged: the same build again. Touched: after one file of the context has changed.", ""]
+                 "Cold: empty stores. Unchanged: the same build again. Touched: after one file of the context has changed.",
+                 *([f"This run left out: {', '.join(self.left_out)}."] if self.left_out else []), ""]
         if self.samples:
             lines += self.builds()
         if self.plan:
-            four, three = self.plan
-            lines += ["## Plugins", "",
-                      f"`windlass plan` of an ECR step with four plugins, whole process: {four[0] * 1000:.1f} ms, {four[2]:.0f} MB (goal: 25 ms, 40 MB).",
-                      f"With three it takes {three[0] * 1000:.1f} ms: a plugin costs {(four[0] - three[0]) * 1000:.1f} ms to load, link, instantiate and call (goal: 1 ms).", ""]
+            lines += [f"`windlass plan` of an ECR step with four plugins, whole process: {self.plan[0] * 1000:.1f} ms, {self.plan[2]:.0f} MB (goal: 25 ms, 40 MB).", ""]
         for title, header, rows in ([self.floor] if self.floor else []) + self.scale:
             lines += [f"## {title}", "", *table(header, rows), ""]
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "notes.md")) as fh:
