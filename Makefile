@@ -60,6 +60,7 @@ picture: build ## draw docs/terminal.svg from a run of the binary
 	docs/terminal.py $(BIN) > docs/terminal.svg
 
 bench: build setup-test ## measure against other builders in the same run; writes docs/benchmarks.md
+	cargo test --release --workspace --test runtime --no-run
 	tests/bench/run $(BIN)
 
 install: build ## put the binary at PREFIX/bin/windlass

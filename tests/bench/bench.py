@@ -4,12 +4,10 @@
 Each figure is of whole processes: wall seconds, CPU seconds (a daemon's included), and the peak memory of the largest process; medians.
 Cold: empty stores. Unchanged: the same build again. Touched: after one file of the context has changed.
 """
-import argparse, contextlib, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
+import argparse, contextlib, os, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
 sys.dont_write_bytecode = True
 import builders, contexts, floor, report, scale
 
-# For how long ext4 does not use a deleted inode again.
-SETTLING = 65
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -21,6 +19,8 @@ def main():
     ap.add_argument("--peers", default="BuildKit,buildah", help="comma-separated, of BuildKit and buildah; or empty")
     ap.add_argument("--parts", default="builds,plan,floor,scale", help="comma-separated, of builds, plan, floor and scale")
     ap.add_argument("--write", help="the Markdown file to write")
+    ap.add_argument("--results", default=os.path.join(HERE, "..", "..", "target", "bench-results.json"),
+                    help="keeps figures, so that a run of some parts leaves the others in place")
     ap.add_argument("--cache", default=os.path.join(HERE, "..", "..", "target", "bench-bases"))
     o = ap.parse_args()
     o.bin = os.path.abspath(o.bin)
@@ -28,23 +28,25 @@ def main():
     names = o.only.split(",") if o.only else list(contexts.ALL)
     work = tempfile.mkdtemp(prefix="windlass-bench-")
     os.chmod(work, 0o755)
-    results = report.Results(o.runs)
+    results = report.Results(o.runs, o.results)
     try:
         with registry(work) as host:
-            bases = {"busybox"} | ({"slim", "compiler"} if "multi-stage" in names or "scale" in parts else set())
+            whole = "multi-stage" in names or not {"scale", "floor"}.isdisjoint(parts)
+            bases = {"busybox"} | ({"slim", "compiler"} if whole else set())
             contexts.push_bases(os.path.abspath(o.cache), host, sorted(bases))
             if "builds" in parts:
                 measure_builds(results, names, o, work, host)
             if "plan" in parts:
                 results.plan = measure_plan(o.bin, work)
+                results.call = measure_call()
             if "floor" in parts:
-                results.floor = floor.measure(names, work, host, os.path.abspath(o.cache))
+                results.floor = floor.measure(list(contexts.ALL), work, host, os.path.abspath(o.cache))
             if "scale" in parts:
                 results.scale = scale.measure(o.bin, work, host, o.runs)
     finally:
         builders.unmount_below(work)
         shutil.rmtree(work, ignore_errors=True)
-    results.left_out = [name for name in contexts.ALL if name not in names] + [p for p in ("builds", "plan", "floor", "scale") if p not in parts]
+    results.save()
     text = results.markdown()
     print(text)
     if o.write:
@@ -60,6 +62,7 @@ def measure_builds(results, names, o, work, host):
             stack.callback(builder.close)
         results.versions = [builder.version() for builder in measured]
         for name in names:
+            results.forget(name)
             measure_context(results, name, measured, work, host, o.runs)
 
 
@@ -72,23 +75,14 @@ def measure_context(results, name, measured, work, host, runs):
     for run in range(runs):
         for builder in measured:
             builder.forget()
-            settle(0)
+            os.sync()
             reference = f"{host}/{builder.name.lower()}-{slug}-{run}:1"
             for situation in ("cold", "unchanged", "touched"):
                 if situation == "touched":
                     touch(touched, f"{run} {builder.name}")
                 results.add(name, situation, builder.name, builder.build(context, reference))
                 print(f"{name} {situation} {builder.name}: {results.last()}", file=sys.stderr, flush=True)
-    for builder in measured:
-        builder.clean()
     shutil.rmtree(context)
-    settle(SETTLING)
-
-
-def settle(seconds):
-    """What was written reaches the disk, and what was deleted stops slowing down the file system."""
-    os.sync()
-    time.sleep(seconds)
 
 
 def touch(path, text):
@@ -106,6 +100,13 @@ def measure_plan(binary, work):
     command = [binary, "plan", step, "--policy", "base-images", "--format", "json"]
     builders.timed([command], cwd=work)
     return [statistics.median(column) for column in zip(*(builders.timed([command], cwd=work) for _ in range(21)))]
+
+
+def measure_call():
+    """Milliseconds of one plugin call from the precompiled form, as a test of the runtime measures it: a median of 201."""
+    command = ["cargo", "test", "--quiet", "--release", "--workspace", "--test", "runtime", "--", "--ignored", "--nocapture", "call_time::"]
+    told = subprocess.run(command, cwd=os.path.join(HERE, "..", ".."), stdout=subprocess.PIPE, check=True).stdout.decode()
+    return float(re.search(r"plugin call: ([0-9.]+) ms", told).group(1))
 
 
 @contextlib.contextmanager

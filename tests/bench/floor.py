@@ -1,6 +1,6 @@
 """What the machine must do for each context, each part measured by itself with plain tools and without any builder."""
 import hashlib, http.client, os, shutil, subprocess, tempfile, time, zlib
-import contexts
+import builders, contexts
 
 # For each context: its RUN steps, and the bases that have to become directories for them.
 WORK = {"small": (1, ["busybox"]), "many files": (1, ["busybox"]), "multi-stage": (2, ["compiler", "slim"]), "deep": (30, ["busybox"])}
@@ -8,14 +8,17 @@ WORK = {"small": (1, ["busybox"]), "many files": (1, ["busybox"]), "multi-stage"
 
 def measure(names, work, host, bases):
     """A table as (title, header, rows): seconds on one core, and the sum over all cores."""
-    rows = [row(name, work, host, bases) for name in names]
+    scratch = builders.Directories(work, "floor")
+    rows = [row(name, scratch, host, bases) for name in names]
+    scratch.close()
     header = ["context", "read and hash", "deflate", "make files", "unpack bases", "send", "start processes", "sum", f"on {os.cpu_count()} cores"]
     return "The floor: seconds of one core for each part by itself", header, rows
 
 
-def row(name, work, host, bases):
+def row(name, file_system, host, bases):
     steps, needed = WORK[name]
-    with tempfile.TemporaryDirectory(dir=work) as scratch:
+    file_system.next()
+    with tempfile.TemporaryDirectory(dir=file_system.base) as scratch:
         context = os.path.join(scratch, "context")
         os.makedirs(context)
         contexts.ALL[name](context, host)

@@ -6,7 +6,10 @@ import builders, contexts
 def measure(binary, work, host, runs):
     """Tables as (title, header, rows)."""
     bench = Bench(binary, work, host, runs)
-    return [bench.files(), bench.layers(), bench.bytes(), bench.untouched_base(), bench.at_once(), bench.rootless()]
+    try:
+        return [bench.files(), bench.layers(), bench.bytes(), bench.untouched_base(), bench.at_once(), bench.rootless()]
+    finally:
+        bench.builder.close()
 
 
 class Bench:
@@ -26,7 +29,6 @@ class Bench:
             self.builder.forget()
             for figures in samples.values():
                 figures.append(self.builder.build(context, f"{self.host}/{name}-{run}:1"))
-        self.builder.clean()
         shutil.rmtree(context)
         return [cell(values) for values in samples.values()]
 
@@ -61,10 +63,10 @@ class Bench:
         """A stage that only copies, on the compiler's base, which the destination's registry has."""
         context = self.context("base", f"FROM {self.host}/compiler:1\nCOPY hello.txt /\n")
         contexts.write(context, "hello.txt", "hello\n")
+        self.builder.forget()
         before = moved()
         wall, cpu, peak = self.builder.build(context, f"{self.host}/on-base:1")
         kilobytes = (moved() - before) / 1000
-        self.builder.clean()
         shutil.rmtree(context)
         return ("COPY on a base of 240 MB that the registry has", ["wall / CPU s / MB", "moved over loopback, both ways"],
                 [["%.2f / %.2f / %.0f" % (wall, cpu, peak), f"{kilobytes:.0f} kB"]])
@@ -76,6 +78,7 @@ class Bench:
             context = self.context(f"once-{n}", f"FROM {self.host}/busybox:1\nCOPY hello.txt /\nRUN echo {n % 10} > /n\nRUN sleep 0\n")
             contexts.write(context, "hello.txt", f"hello {n % 5}\n")
             made.append(context)
+        self.builder.forget()
         commands = lambda: [self.builder.commands(context, f"{self.host}/once-{n}:1")[0] for n, context in enumerate(made)]
         begin = time.monotonic()
         for command in commands():
@@ -86,7 +89,6 @@ class Bench:
         running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands()]
         failed = [process for process in running if process.wait()]
         at_once = time.monotonic() - begin
-        self.builder.clean()
         for context in made:
             shutil.rmtree(context)
         return "Twenty builds on one store", ["one after another", "at once", "failed"], [[f"{one_by_one:.2f} s", f"{at_once:.2f} s", str(len(failed))]]
@@ -104,14 +106,13 @@ class Bench:
             copy = shutil.copy(self.binary, os.path.join(home, "windlass"))
             for path in (home, copy):
                 os.chown(path, 65534, 65534)
-            nobody = builders.Windlass(copy, home, ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"])
+            nobody = builders.Windlass(copy, home, ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "env", "HOME=" + home])
             samples = {"root": [], "nobody": []}
             for run in range(self.runs):
                 for builder, who in ((self.builder, "root"), (nobody, "nobody")):
                     builder.forget()
                     samples[who].append(builder.build(context, f"{self.host}/{who}-{run}:1"))
-            for builder in (self.builder, nobody):
-                builder.clean()
+            nobody.close()
             wall = {who: statistics.median(v[0] for v in values) for who, values in samples.items()}
             rows.append([name, cell(samples["root"]), cell(samples["nobody"]), "%.2f" % (wall["nobody"] / wall["root"])])
             shutil.rmtree(context)
