@@ -4,8 +4,7 @@
 //! - [`docker_config`]: `config.json`, `auth.json` and the helper programs they name;
 //! - [`keychain`]: which of several sources answers for a repository, for pushing and for base images;
 //! - [`environment`]: the process's variables as a value, so that nothing here reads them behind the caller's back;
-//! - [`ssh`]: agents for build steps;
-//! - [`redact`]: takes known secrets out of texts that others wrote.
+//! - [`ssh`]: agents for build steps.
 //!
 //! No error, `Debug` or `Display` of this crate shows a secret.
 
@@ -14,9 +13,7 @@ pub mod docker_config;
 pub mod environment;
 pub mod keychain;
 mod program;
-pub mod redact;
 pub mod ssh;
 
 pub use environment::Environment;
 pub use keychain::{Credential, CredentialError, Keychain, Provider};
-pub use redact::Redactor;

@@ -290,7 +290,8 @@ impl Error {
     }
 
     /// Whether nothing was heard, so that asking for something else makes no sense.
-    pub(crate) fn is_of_the_connection(&self) -> bool {
+    #[must_use]
+    pub fn is_of_the_connection(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Broken { .. } | Self::TimedOut { .. } | Self::RateLimited { .. })
     }
 

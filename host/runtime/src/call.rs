@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use windlass_core::Secret;
+use windlass_core::Redactor;
 
 use crate::answer::Answer;
 use crate::context::Context;
@@ -32,7 +32,7 @@ pub(crate) struct HostState {
     /// The endpoints that the plugin may send to.
     pub(crate) endpoints: Vec<Endpoint>,
     /// Every secret that the plugin has a handle to.
-    pub(crate) secrets: Vec<Secret>,
+    pub(crate) secrets: Redactor,
     pub(crate) log_lines: u64,
     pub(crate) requests: u64,
     usage: Usage,
@@ -55,7 +55,7 @@ impl HostState {
             usage: Usage { memory: 0, tables: 0, limits: limits.clone(), refused: None },
             limits,
             endpoints: Vec::new(),
-            secrets: Vec::new(),
+            secrets: Redactor::default(),
             log_lines: 0,
             requests: 0,
         }
@@ -92,7 +92,7 @@ impl HostState {
 
     /// A text for the plugin, in which no secret stands.
     pub(crate) fn redacted(&self, text: &str) -> String {
-        crate::redact::redact(text, &self.secrets)
+        self.secrets.redact(text).into_owned()
     }
 }
 

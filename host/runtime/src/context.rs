@@ -64,7 +64,9 @@ impl Context {
         })
     }
 
-    pub(crate) fn is_granted(&self, description: &Description, capability: &Capability) -> bool {
+    /// Whether a plugin has declared a capability and been allowed it.
+    #[must_use]
+    pub fn is_granted(&self, description: &Description, capability: &Capability) -> bool {
         self.grants(description).any(|grant| grant.capability == *capability)
     }
 }

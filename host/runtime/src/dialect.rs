@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Resource;
 use windlass_core::setting::{Assignment, Origin, Value};
-use windlass_core::{Finding, Secret};
+use windlass_core::{Finding, Redactor, Secret};
 
 use crate::answer::Answer;
 use crate::bindings::dialect::exports::windlass::plugin::translator as wit;
@@ -17,7 +17,6 @@ use crate::host::raw_settings::{Raw, RawName, RawValue};
 use crate::host::source::SourceFacts;
 use crate::linker::Linked;
 use crate::plugin::Plugin;
-use crate::redact::redact;
 use crate::role::Role;
 
 const TRANSLATE: &str = "translate";
@@ -130,10 +129,12 @@ pub async fn translate(plugin: &Plugin, context: &Context, raw: &Raw, source: &S
 /// which a dialect repeats as a wrong value, is taken out.
 fn placed(findings: Vec<Finding>, raw: &Raw, names: &[RawName]) -> Vec<Finding> {
     let secrets: Vec<Secret> = names.iter().filter_map(RawName::secret).collect();
+    let secrets = Redactor::new(&secrets);
+    let redact = |text: &str| secrets.redact(text).into_owned();
     let place = |finding: Finding| Finding {
         place: finding.place.or_else(|| raw.place(finding.subject.as_deref()?)),
-        message: redact(&finding.message, &secrets),
-        help: finding.help.map(|help| redact(&help, &secrets)),
+        message: redact(&finding.message),
+        help: finding.help.map(|help| redact(&help)),
         ..finding
     };
     findings.into_iter().map(place).collect()

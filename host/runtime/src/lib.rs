@@ -27,7 +27,6 @@ mod limits;
 mod linker;
 mod plugin;
 pub mod policy;
-mod redact;
 pub mod registry_adapter;
 mod role;
 mod runtime;

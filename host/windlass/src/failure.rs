@@ -1,8 +1,7 @@
 //! How a run ends when it does not end well.
 
 use windlass_builder::execute::BuildError;
-use windlass_core::{ExitCode, Finding, chain};
-use windlass_credentials::Redactor;
+use windlass_core::{ExitCode, Finding, Redactor, chain};
 use windlass_engines::EngineError;
 
 use crate::outputs::OutputError;

@@ -11,6 +11,7 @@
 mod agents;
 mod ahead;
 mod attestation;
+mod authorizing;
 mod bases;
 mod built_in;
 pub mod cache;
@@ -34,6 +35,7 @@ mod planning;
 mod plugins;
 mod ports;
 mod publish;
+mod registry_view;
 mod remote;
 pub mod report;
 mod rootfs;

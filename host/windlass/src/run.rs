@@ -1,42 +1,38 @@
 //! A plan is carried out: admitted, built, admitted again, exported, pushed, reported.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
 use windlass_builder::execute::{StepOutcome, Workshop};
 use windlass_builder::store::Store;
-use windlass_core::setting::Settings;
 use windlass_core::{ExitCode, Finding, Reference, Repository, Severity, chain};
 use windlass_layer::Compression;
 use windlass_registry::image::Descriptor;
-use windlass_registry::{Action, Credential, CredentialError, CredentialSource, Registry};
+use windlass_registry::{Action, CredentialSource, Registry};
 use windlass_runtime::host::plan_view::PlanFacts;
-use windlass_runtime::registry_adapter::{self, Authorization};
-use windlass_runtime::{Context, Plugin, policy};
+use windlass_runtime::host::registry_view::RegistryView;
+use windlass_runtime::{Capability, Context, Plugin, policy, registry_adapter};
 use windlass_sandbox::{Cancel, Probe};
 
 use crate::ahead::Ahead;
 use crate::attestation::Facts;
+use crate::authorizing::{self, Access};
 use crate::cache;
-use crate::connection;
-use crate::credentials::{Authorizer, Credentials};
+use crate::credentials::Credentials;
 use crate::encoding::Encoder;
 use crate::engine::{self, Circumstances};
 use crate::failure::Failure;
 use crate::images::Image;
 use crate::inside::Inside;
-use crate::keys;
 use crate::outputs;
 use crate::outside;
 use crate::planning::{Destination, Planned, Surroundings};
 use crate::plugins::refused;
-use crate::ports;
 use crate::publish::{self, Target};
-use crate::remote::{Access, Remote};
+use crate::registry_view::Look;
+use crate::remote::{self, Remote};
 use crate::report::{ImageReport, Link, Report, StepReport};
 
 /// Where and how a build works on this machine.
@@ -97,9 +93,8 @@ impl Run<'_> {
         let Planned { step, plan, .. } = self.planned;
         plan.findings.iter().for_each(|finding| self.surroundings.events.notice(finding.clone()));
         self.check_plan(report).await?;
-        let credentials = self.credentials()?;
-        let registry = connection::registry(&step.registries, Arc::clone(&credentials) as Arc<dyn CredentialSource>)
-            .map_err(|findings| Failure::new(ExitCode::Settings, findings))?;
+        let credentials = self.access().credentials(step.push)?;
+        let registry = self.access().registry(&credentials)?;
         self.check_credentials(&credentials).await?;
         if step.push && step.skip_push_if_tag_exists && self.exists_already(&registry).await? {
             return Ok(());
@@ -154,25 +149,36 @@ impl Run<'_> {
     }
 
     fn context(&self, plugin: &Plugin) -> Context {
-        let mut context = Context::closed(self.surroundings.events.clone()).allow(self.surroundings.plugins.allowed(plugin));
-        context.aws_ecr = Some(ports::ecr(&self.surroundings.environment));
-        context.exchange = Some(Arc::new(ports::Exchange::default()));
-        context
+        authorizing::context(plugin, self.surroundings)
     }
 
     async fn check_plan(&self, report: &mut Report) -> Result<(), Failure> {
         let mut findings = Vec::new();
+        let views = self.views()?;
         for (plugin, settings) in &self.planned.policies {
             let facts = Arc::new(PlanFacts {
                 stages: self.planned.graph_facts.stages.clone(),
                 further_bases: self.planned.graph_facts.further.clone(),
                 source: self.planned.source.clone(),
+                views: views.clone(),
                 ..PlanFacts::new(self.planned.plan.clone())
             });
             let told = policy::check_plan(plugin, &self.context(plugin), settings, facts).await;
             findings.extend(told.map_err(|error| refused(ExitCode::Plan, error))?);
         }
         self.admit(findings, report)
+    }
+
+    /// What policies may look at of each destination, when one of them asks for that.
+    fn views(&self) -> Result<Vec<Option<Arc<dyn RegistryView>>>, Failure> {
+        let wants = |plugin: &Plugin| self.context(plugin).is_granted(plugin.description(), &Capability::RegistryView);
+        if !self.planned.policies.iter().any(|(plugin, _)| wants(plugin)) {
+            return Ok(Vec::new());
+        }
+        let access = self.access();
+        let registry = access.registry(&access.credentials(true)?)?;
+        let view = |destination: &Destination| Look::at(&registry, &destination.resolved.repository);
+        Ok(self.planned.destinations.iter().map(|destination| Some(view(destination))).collect())
     }
 
     async fn check_image(&self, image: &Image, store: &Arc<Store>, report: &mut Report) -> Result<(), Failure> {
@@ -197,23 +203,15 @@ impl Run<'_> {
         if denied.is_empty() { Ok(()) } else { Err(Failure::new(ExitCode::Denied, denied)) }
     }
 
-    fn credentials(&self) -> Result<Arc<Credentials>, Failure> {
-        let planned = self.planned;
-        let host = planned.destinations.first().map(|destination| destination.resolved.repository.registry().to_owned());
-        let environment = &self.surroundings.environment;
-        let keychain = keys::keychain(&planned.push_credentials, &planned.base_credentials, host.as_deref(), environment)?;
-        let mut authorizers: BTreeMap<Repository, Arc<dyn Authorizer>> = BTreeMap::new();
-        for destination in planned.destinations.iter().filter(|_| planned.step.push) {
-            let Some((plugin, settings)) = &destination.adapter else { continue };
-            let adapter = Adapter {
-                context: self.context(plugin),
-                plugin: plugin.clone(),
-                settings: settings.clone(),
-                destination: destination.resolved.clone(),
-            };
-            authorizers.insert(destination.resolved.repository.clone(), Arc::new(adapter));
+    fn access(&self) -> Access<'_> {
+        let Planned { step, destinations, push_credentials, base_credentials, .. } = self.planned;
+        Access {
+            destinations,
+            push: push_credentials,
+            base: base_credentials,
+            registries: &step.registries,
+            surroundings: self.surroundings,
         }
-        Ok(Arc::new(Credentials::new(keychain, authorizers)))
     }
 
     /// Asks for every credential that the push will need, before anything is built: a login that fails is told at once.
@@ -281,7 +279,7 @@ impl Run<'_> {
         let workshop = Workshop {
             store: Arc::clone(store),
             registry: registry.clone(),
-            remotes: Arc::new(Remote::new(environment, Access::of_secrets(&step.build, environment))),
+            remotes: Arc::new(Remote::new(environment, remote::Access::of_secrets(&step.build, environment))),
             events: events.clone(),
             cancel: self.machine.cancel.clone(),
             finished_layers,
@@ -338,35 +336,4 @@ fn step_report(title: &str, outcome: &StepOutcome) -> StepReport {
         StepOutcome::Cached => ("cached", None),
     };
     StepReport { title: title.to_owned(), outcome: outcome.to_owned(), reason }
-}
-
-/// A destination's adapter, asked for credentials.
-struct Adapter {
-    plugin: Plugin,
-    context: Context,
-    settings: Settings,
-    destination: registry_adapter::Destination,
-}
-
-#[async_trait]
-impl Authorizer for Adapter {
-    async fn authorize(&self) -> Result<Option<Credential>, CredentialError> {
-        let told = registry_adapter::authorize(&self.plugin, &self.context, &self.settings, &self.destination).await;
-        match told {
-            Ok(Authorization::Anonymous) => Ok(Some(Credential::Anonymous)),
-            Ok(Authorization::Basic { user, password, .. }) => Ok(Some(Credential::Basic { user, password })),
-            Ok(Authorization::Bearer { token, .. }) => Ok(Some(Credential::Bearer(token))),
-            Ok(Authorization::DockerConfig) => Ok(None),
-            Err(error) => {
-                let findings = error.into_findings();
-                let message = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                let help = findings.iter().find_map(|finding| finding.help.clone());
-                let error = CredentialError::new(message);
-                Err(match help {
-                    Some(help) => error.help(help),
-                    None => error,
-                })
-            }
-        }
-    }
 }

@@ -40,6 +40,7 @@ mod plugin_command;
 mod progress;
 mod pushing;
 mod rebuild;
+mod registry_view;
 mod remote_add;
 mod remote_context;
 mod reproducible;

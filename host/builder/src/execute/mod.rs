@@ -17,7 +17,6 @@ mod metadata;
 mod mounts;
 mod one_id;
 mod plain;
-mod redact;
 mod remote;
 mod request;
 mod run;

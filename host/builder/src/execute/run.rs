@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use windlass_core::Redactor;
 use windlass_core::event::{Stage as EventStage, Stream, Task};
 use windlass_dockerfile::instruction::RunInstruction;
 use windlass_dockerfile::instruction::run::{Network as RunNetwork, Security as RunSecurity};
@@ -15,7 +16,6 @@ use super::layer::{BuildLayer, directories, view_of};
 use super::mounts::Mounts;
 use super::one_id::OneId;
 use super::plain;
-use super::redact::Redactor;
 use super::session::{Made, Session};
 use super::stage::{Effect, StageState};
 use crate::copy;
@@ -261,7 +261,8 @@ fn specification(session: &Session, command: &Command, root: Tree, view: &View) 
 fn supervise(spec: &RunSpec, cancel: &Cancel, task: &Task, redactor: &Redactor) -> Result<(), Problem> {
     let mut last: VecDeque<String> = VecDeque::with_capacity(LAST_LINES);
     let status = windlass_sandbox::run(spec, cancel, |stream: Stream, line: &[u8]| {
-        let line = redactor.clean(&String::from_utf8_lossy(line));
+        let line = String::from_utf8_lossy(line);
+        let line = redactor.redact(&line).into_owned();
         if last.len() == LAST_LINES {
             last.pop_front();
         }
@@ -271,7 +272,7 @@ fn supervise(spec: &RunSpec, cancel: &Cancel, task: &Task, redactor: &Redactor) 
     if cancel.is_cancelled() {
         return Err(Problem::cancelled());
     }
-    let shown = redactor.clean(&shown(&spec.arguments));
+    let shown = shown(&redactor.redact(&spec.arguments.join(" ")));
     match status {
         Ok(ExitStatus::Code(0)) => Ok(()),
         Ok(status) => {
@@ -304,8 +305,8 @@ fn is_full(directory: &Path) -> bool {
         .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST || (disk.f_files > 0 && disk.f_ffree == 0))
 }
 
-fn shown(arguments: &[String]) -> String {
-    let text = arguments.join(" ").replace('\n', "\\n");
+fn shown(command: &str) -> String {
+    let text = command.replace('\n', "\\n");
     match text.char_indices().nth(300) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,

@@ -6,9 +6,7 @@ use std::fmt;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use windlass_core::chain;
-
-use crate::redact::Redactor;
+use windlass_core::{Redactor, chain};
 
 /// Why an operation with AWS failed.
 #[derive(Debug, thiserror::Error)]

@@ -17,11 +17,10 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use tokio::sync::Mutex;
-use windlass_core::Secret;
+use windlass_core::{Redactor, Secret};
 
 use self::context::{Context, OPERATION_LIMIT, Service};
 use crate::environment::Environment;
-use crate::redact::Redactor;
 
 pub use self::error::{Attempt, AttemptOutcome, AwsError, Cause, Refusal};
 pub use self::operations::{ImageDescription, NewRepository, RepositoryDescription, RepositoryId};

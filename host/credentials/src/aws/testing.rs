@@ -17,7 +17,7 @@ pub(crate) const CANARY: &str = "canary/7f3a+9b";
 /// Fails when `shown` holds the canary in any form.
 #[track_caller]
 pub(crate) fn assert_clean(shown: &str) {
-    let redactor = crate::redact::Redactor::new([&windlass_core::Secret::new(CANARY)]);
+    let redactor = windlass_core::Redactor::new([&windlass_core::Secret::new(CANARY)]);
     assert!(!redactor.finds(shown), "a secret is shown in {shown}");
 }
 

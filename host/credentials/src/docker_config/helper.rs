@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use windlass_core::Secret;
+use windlass_core::{Redactor, Secret};
 
 use super::DockerConfigError;
 use crate::environment::Environment;
 use crate::keychain::Credential;
 use crate::program::{self, Answer};
-use crate::redact::Redactor;
 
 /// The user name by which a helper says that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::redact::Redactor;
+use windlass_core::Redactor;
 
 const CANARY: &str = "canary-5e1f/b+c";
 

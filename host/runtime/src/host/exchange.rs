@@ -141,10 +141,11 @@ impl HostState {
             Ok(values) => values,
             Err(error) => return Ok(Err(error)),
         };
-        self.secrets.extend(values.values().filter_map(|value| match value {
-            Extracted::Secret(secret) => Some(secret.clone()),
-            Extracted::Text(_) => None,
-        }));
+        for value in values.values() {
+            if let Extracted::Secret(secret) = value {
+                self.secrets.add(secret);
+            }
+        }
         Ok(Ok(ResponseHandle { status: answer.status, values }))
     }
 

@@ -10,9 +10,7 @@ use crate::host::handle::{SecretHandle, SettingsHandle};
 impl HostState {
     /// A handle to a secret, which is from now on kept out of everything that the plugin is told.
     pub(crate) fn hand_out(&mut self, name: &str, kind: SecretKind, secret: Secret) -> wasmtime::Result<Resource<SecretHandle>> {
-        if !self.secrets.contains(&secret) {
-            self.secrets.push(secret.clone());
-        }
+        self.secrets.add(&secret);
         self.push(SecretHandle { name: name.to_owned(), kind, secret })
     }
 

@@ -281,18 +281,21 @@ fn a_policy_sees_bases_instructions_and_destinations_with_their_places() {
     let stage = StageFacts { name: Some("build".to_owned()), instructions: vec![instruction], ..StageFacts::default() };
     let mut facts = PlanFacts::new(plan());
     facts.stages.push(stage);
-    facts.views.push(Some(FakeRegistry::with_tags(&[])));
-    let found = guest("guest_policy").check_plan(&[], facts).unwrap();
-    let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+    facts.views.push(Some(FakeRegistry::with_tags(&["latest"])));
+    let shown = |plugin: &windlass_plugin_test::PluginUnderTest| -> Vec<String> {
+        plugin.check_plan(&[], facts.clone()).unwrap().iter().map(ToString::to_string).collect()
+    };
     assert_eq!(
-        shown,
+        shown(&guest("guest_policy").allow(Allowed::Nothing)),
         [
             r#"Dockerfile:1: busybox:1.36 Some("docker.io") Some("library/busybox") Some("1.36") false"#,
             r#"Dockerfile:2: COPY a b [("from", "x")] Some("build")"#,
-            r#"registry.example.com/team/app ["1"] false"#,
+            r#"registry.example.com/team/app ["1"] None"#,
         ],
         "the view is not granted"
     );
+    let granted = shown(&guest("guest_policy"));
+    assert!(granted[2].contains("Some(Ok(Some(\"sha256:"), "{granted:?}");
 }
 
 #[test]

@@ -5,18 +5,23 @@ use windlass_core::{ExitCode, Finding};
 use super::Planner;
 use crate::configuration;
 use crate::failure::Failure;
-use crate::step::{Annotation, ExportKind, Place, Step};
+use crate::step::{Annotation, ExportKind, Place, RegistrySettings, Step};
 
 impl Planner<'_> {
-    /// What the command line and the configuration say over the step.
-    pub(super) fn adjust(&self, step: &mut Step) -> Result<(), Failure> {
+    /// How the command line and the configuration say that registries are reached, besides the step.
+    pub(super) fn adjust_registries(&self, registries: &mut RegistrySettings) -> Result<(), Failure> {
         let configuration = &self.surroundings.configuration;
         let given = configuration::registry_map(&self.request.registry_map)
             .map_err(|findings| Failure::new(ExitCode::Settings, findings))?;
-        step.registries.map =
-            configuration.registry_map.iter().map(|(host, url)| (host.clone(), url.clone())).chain(given).collect();
-        step.registries.mirrors.extend(configuration.registry_mirrors.iter().cloned());
-        step.registries.insecure.extend(configuration.insecure_registries.iter().cloned());
+        registries.map = configuration.registry_map.iter().map(|(host, url)| (host.clone(), url.clone())).chain(given).collect();
+        registries.mirrors.extend(configuration.registry_mirrors.iter().cloned());
+        registries.insecure.extend(configuration.insecure_registries.iter().cloned());
+        Ok(())
+    }
+
+    /// What the command line and the configuration say over the step.
+    pub(super) fn adjust(&self, step: &mut Step) -> Result<(), Failure> {
+        self.adjust_registries(&mut step.registries)?;
         step.push &= !self.request.no_push;
         if self.request.report.is_some() {
             step.outputs.report.clone_from(&self.request.report);

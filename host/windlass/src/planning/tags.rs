@@ -1,13 +1,18 @@
 //! The user's tags, and what tag policies make of them.
 
+use std::sync::Arc;
+
 use windlass_core::{ExitCode, Finding, Tag};
-use windlass_runtime::Role;
 use windlass_runtime::dialect::{Target, Translation};
+use windlass_runtime::host::registry_view::RegistryView;
 use windlass_runtime::tag_policy::{self, Tagging};
+use windlass_runtime::{Capability, Role};
 
 use super::{Meaning, Planner};
+use crate::authorizing::Access;
 use crate::failure::Failure;
 use crate::plugins::refused;
+use crate::registry_view::Look;
 
 impl Planner<'_> {
     /// The user's tags, then what each policy makes of them; `latest` when there are none.
@@ -22,7 +27,10 @@ impl Planner<'_> {
             meaning.plugins.push(plugin.clone());
             let given = self.given(plugin.name(), translation)?;
             let settings = plugin.check_settings(&given).map_err(|findings| Failure::new(ExitCode::Settings, findings))?;
-            let context = self.context(&plugin);
+            let mut context = self.context(&plugin);
+            if context.is_granted(plugin.description(), &Capability::RegistryView) {
+                context.registry_view = self.look(meaning)?;
+            }
             let answer = tag_policy::tags(&plugin, &context, &settings, &self.source, &tags).await;
             match answer.map_err(|error| refused(ExitCode::Plan, error))? {
                 Tagging::Tags(new) => tags = new,
@@ -37,6 +45,22 @@ impl Planner<'_> {
             tags.extend(Tag::parse("latest"));
         }
         Ok(tags)
+    }
+
+    /// A look at the destination. Only a policy that has the grant, and asks, makes a plan leave this machine.
+    fn look(&self, meaning: &Meaning) -> Result<Option<Arc<dyn RegistryView>>, Failure> {
+        let Some(destination) = meaning.destinations.first() else { return Ok(None) };
+        let mut registries = meaning.step.registries.clone();
+        self.adjust_registries(&mut registries)?;
+        let access = Access {
+            destinations: &meaning.destinations,
+            push: &meaning.push_credentials,
+            base: &meaning.base_credentials,
+            registries: &registries,
+            surroundings: self.surroundings,
+        };
+        let registry = access.registry(&access.credentials(true)?)?;
+        Ok(Some(Look::at(&registry, &destination.resolved.repository)))
     }
 
     fn user_tags(&self, texts: &[String], translation: &Translation) -> Result<Vec<Tag>, Failure> {

@@ -1,8 +1,7 @@
 //! A step in the words of some CI.
 
 use windlass_core::setting::{Assignment, Origin, Settings, Value, check};
-use windlass_core::{ExitCode, Finding, Severity};
-use windlass_credentials::Redactor;
+use windlass_core::{ExitCode, Finding, Redactor, Severity};
 use windlass_runtime::dialect::{self, Target, Translation};
 use windlass_runtime::host::raw_settings::{Raw, RawEntry, RawValue};
 use windlass_runtime::{Plugin, Role, registry_adapter};
@@ -61,13 +60,14 @@ impl Planner<'_> {
         if !problems.is_empty() {
             return Err(Failure::new(ExitCode::Settings, problems));
         }
-        let tags = self.tags(&translation, &mut meaning).await?;
         if let Some((plugin, settings)) = adapter {
             let context = self.context(&plugin);
             let resolved = registry_adapter::resolve(&plugin, &context, &settings, &self.source).await;
             let resolved = resolved.map_err(|error| placed(refused(ExitCode::Settings, error), &given(&Target::Adapter)))?;
-            meaning.destinations.push(Destination { resolved, tags, adapter: Some((plugin, settings)) });
+            meaning.destinations.push(Destination { resolved, tags: Vec::new(), adapter: Some((plugin, settings)) });
         }
+        let tags = self.tags(&translation, &mut meaning).await?;
+        meaning.destinations.iter_mut().for_each(|destination| destination.tags.clone_from(&tags));
         meaning.translation = translation;
         Ok(meaning)
     }

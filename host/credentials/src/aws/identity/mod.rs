@@ -10,13 +10,11 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use serde_json::Value;
-use windlass_core::Secret;
+use windlass_core::{Redactor, Secret, chain};
 
 use super::context::Context;
 use super::error::{Attempt, AttemptOutcome, AwsError};
 use super::options::{EcrOptions, Keys, Role, Source};
-use crate::redact::Redactor;
-use windlass_core::chain;
 
 pub(super) use self::profile::region as profile_region;
 

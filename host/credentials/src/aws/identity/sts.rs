@@ -4,13 +4,12 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
-use windlass_core::Secret;
+use windlass_core::{Redactor, Secret};
 
 use super::{Keys, SESSION_NAME, credentials, redactor};
 use crate::aws::context::{Context, Service};
 use crate::aws::error::AwsError;
 use crate::aws::options::Role;
-use crate::redact::Redactor;
 
 /// Takes on `role` with the identity of `base`.
 pub(super) async fn assume(context: &Context, role: &Role, base: Credentials) -> Result<Credentials, AwsError> {

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 use windlass_core::Secret;
 
@@ -11,11 +12,13 @@ use crate::bindings::host::exchange::{
     ClaimValue, Encoding, ExchangeError as Wit, Part, Piece, Request as WitRequest, SecretField,
 };
 use crate::call::HostState;
-use crate::redact::percent;
 
 /// Headers that the transport itself decides on.
 const OURS: [&str; 8] =
     ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "proxy-authorization"];
+
+/// All but the unreserved characters of RFC 3986, which forms leave as they are.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The most that a request may be made of. Each piece may repeat a long secret, and each extraction a long token.
 const MOST_PIECES: usize = 256;
@@ -129,7 +132,7 @@ fn encode(encoding: &Encoding, text: String) -> Result<String, Wit> {
     Ok(match encoding {
         Encoding::Plain => text,
         Encoding::Base64 => STANDARD.encode(text),
-        Encoding::Form => percent(&text),
+        Encoding::Form => utf8_percent_encode(&text, RESERVED).to_string(),
         Encoding::Json => {
             let quoted = serde_json::Value::String(text).to_string();
             quoted[1..quoted.len() - 1].to_owned()

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use windlass_core::Secret;
+use windlass_core::{Redactor, Secret};
 
 use super::Response;
 use crate::bindings::host::exchange::{ExchangeError as Wit, Extraction};
-use crate::redact::leaks;
 
 /// The longest value that a plugin may read, in bytes. Tokens are longer, most of them; what plugins read are numbers and words.
 const LONGEST: usize = 512;
@@ -42,7 +41,7 @@ pub(super) fn check(readable: &[String], wanted: &[Extraction]) -> Result<(), Wi
 }
 
 /// Takes the values out of an answer. What is not there is left out.
-pub(super) fn extract(answer: &Response, wanted: &[Extraction], known: &[Secret]) -> Result<BTreeMap<String, Extracted>, Wit> {
+pub(super) fn extract(answer: &Response, wanted: &[Extraction], known: &Redactor) -> Result<BTreeMap<String, Extracted>, Wit> {
     if wanted.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -53,14 +52,14 @@ pub(super) fn extract(answer: &Response, wanted: &[Extraction], known: &[Secret]
         Err(_) => return Err(Wit::Unreadable("the answer is no JSON".to_owned())),
     };
     let found = |extraction: &Extraction| json.pointer(&extraction.pointer).and_then(scalar);
-    let mut secrets = known.to_vec();
-    secrets.extend(wanted.iter().filter(|e| e.is_secret).filter_map(found).map(Secret::new));
+    let mut secrets = known.clone();
+    wanted.iter().filter(|e| e.is_secret).filter_map(found).for_each(|text| secrets.add(&Secret::new(text)));
     let mut values = BTreeMap::new();
     for extraction in wanted {
         let Some(text) = found(extraction) else { continue };
         let value = if extraction.is_secret {
             Extracted::Secret(Secret::new(text))
-        } else if text.len() > LONGEST || looks_like_token(&text) || leaks(&text, &secrets) {
+        } else if text.len() > LONGEST || looks_like_token(&text) || secrets.finds(&text) {
             return Err(Wit::NotGranted(format!("the value at `{}` looks like a secret", extraction.pointer)));
         } else {
             Extracted::Text(text)
@@ -113,7 +112,7 @@ mod tests {
         let values = extract(
             &answer(body),
             &[wanted("/access_token", true), wanted("/expires_in", false), wanted("/nothing", false)],
-            &[],
+            &Redactor::default(),
         )
         .unwrap();
         assert!(matches!(&values["access_token"], Extracted::Secret(secret) if secret.expose() == "canary-1"));
@@ -124,19 +123,19 @@ mod tests {
     #[test]
     fn a_readable_value_that_repeats_a_secret_is_refused() {
         let echo = r#"{"error":"bad password hunter2!"}"#;
-        let result = extract(&answer(echo), &[wanted("/error", false)], &[Secret::new("hunter2!")]);
+        let result = extract(&answer(echo), &[wanted("/error", false)], &Redactor::new([&Secret::new("hunter2!")]));
         assert!(matches!(result, Err(Wit::NotGranted(_))));
         let twice = r#"{"token":"canary-2","copy":"is canary-2"}"#;
-        let result = extract(&answer(twice), &[wanted("/copy", false), wanted("/token", true)], &[]);
+        let result = extract(&answer(twice), &[wanted("/copy", false), wanted("/token", true)], &Redactor::default());
         assert!(matches!(result, Err(Wit::NotGranted(_))));
         let token = r#"{"scope":"eyJhbGciOi.eyJzdWIi.c2ln"}"#;
-        assert!(matches!(extract(&answer(token), &[wanted("/scope", false)], &[]), Err(Wit::NotGranted(_))));
+        assert!(matches!(extract(&answer(token), &[wanted("/scope", false)], &Redactor::default()), Err(Wit::NotGranted(_))));
     }
 
     #[test]
     fn an_error_page_that_is_no_json_leaves_the_status_to_speak() {
         let page = Response { status: 502, body: Secret::new("<html>") };
-        assert!(extract(&page, &[wanted("/x", true)], &[]).unwrap().is_empty());
-        assert!(matches!(extract(&answer("<html>"), &[wanted("/x", true)], &[]), Err(Wit::Unreadable(_))));
+        assert!(extract(&page, &[wanted("/x", true)], &Redactor::default()).unwrap().is_empty());
+        assert!(matches!(extract(&answer("<html>"), &[wanted("/x", true)], &Redactor::default()), Err(Wit::Unreadable(_))));
     }
 }

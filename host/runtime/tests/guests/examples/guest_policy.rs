@@ -1,7 +1,7 @@
 //! A policy that tells all it sees.
 
 use windlass_plugin_sdk::policy::{self, ImageError, ImageView, PlanView, Policy, Settings};
-use windlass_plugin_sdk::{Describe, Description, Finding, Setting};
+use windlass_plugin_sdk::{Describe, Description, Finding, Grant, Setting};
 
 struct Guest;
 
@@ -9,6 +9,7 @@ impl Describe for Guest {
     fn describe() -> Description {
         Description::new("guest-policy", "0.1.0", "tells all it sees")
             .setting(Setting::text("path", "What to look at.").default("/etc/os-release"))
+            .grant(Grant::registry_view("to see what is there already"))
     }
 }
 
@@ -35,11 +36,11 @@ impl Policy for Guest {
         }
         for destination in plan.destinations() {
             let message = format!(
-                "{}/{} {:?} {}",
+                "{}/{} {:?} {:?}",
                 destination.registry(),
                 destination.repository(),
                 destination.tags(),
-                destination.view().is_some()
+                destination.view().map(|view| view.digest("latest"))
             );
             found.push(Finding::inform("guest/destination", message));
         }

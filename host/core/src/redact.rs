@@ -1,12 +1,12 @@
-//! Takes known secrets out of texts that others wrote: answers of servers, lines of programs.
+//! Takes known secrets out of texts that others wrote: answers of servers, lines of programs, what plugins are told.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use windlass_core::Secret;
 
 /// What stands in a secret's place.
 pub const REDACTED: &str = "[redacted]";
@@ -40,7 +40,7 @@ impl Redactor {
             return;
         }
         let mut forms = vec![text.to_owned()];
-        forms.extend(text.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_CORE).map(str::to_owned));
+        forms.extend(text.lines().map(str::trim).filter(|line| line.len() >= SHORTEST).map(str::to_owned));
         if let Ok(quoted) = serde_json::to_string(text) {
             forms.push(quoted[1..quoted.len() - 1].to_owned());
         }
@@ -52,12 +52,10 @@ impl Redactor {
         for offset in 0..3 {
             forms.extend(base64_core(text.as_bytes(), offset).into_iter().flatten());
         }
-        for form in forms {
-            if !self.needles.contains(&form) {
-                self.needles.push(form);
-            }
-        }
-        self.needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        self.needles.append(&mut forms);
+        // The longest first: a secret may be part of another one.
+        self.needles.sort_unstable_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.needles.dedup();
     }
 
     /// `text` without any of the secrets.
@@ -80,7 +78,7 @@ impl Redactor {
 
     /// What another side wrote, fit for an error: redacted, one line, no control characters, at most 300 characters.
     #[must_use]
-    pub(crate) fn excerpt(&self, text: &str) -> String {
+    pub fn excerpt(&self, text: &str) -> String {
         let text = self.redact(text.trim());
         let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
         clean.split_whitespace().collect::<Vec<_>>().join(" ")
