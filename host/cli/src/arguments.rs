@@ -105,6 +105,18 @@ pub(crate) struct RunArguments {
     /// Build, write outputs, but push nothing
     #[arg(long)]
     pub(crate) no_push: bool,
+    /// Share results of steps with other machines in this repository of a registry, whatever the step says
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) cache_repo: Option<String>,
+    /// How old an entry of the shared cache may be; default 336h
+    #[arg(long, value_name = "DURATION", requires = "cache_repo")]
+    pub(crate) cache_ttl: Option<String>,
+    /// Take results of steps from there, such as type=registry,ref=REF or type=local,src=DIR; repeatable
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache_from: Vec<String>,
+    /// Write results of steps there, such as type=registry,ref=REF,mode=max, type=local,dest=DIR or type=inline; repeatable
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache_to: Vec<String>,
     /// Say of each step why it runs and was not taken from the cache
     #[arg(long)]
     pub(crate) explain: bool,
@@ -219,6 +231,18 @@ pub(crate) struct BuildArguments {
     /// Say of each step why it runs and was not taken from the cache
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Share results of steps with other machines in this repository of a registry
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) cache_repo: Option<String>,
+    /// How old an entry of the shared cache may be; default 336h
+    #[arg(long, value_name = "DURATION", requires = "cache_repo")]
+    pub(crate) cache_ttl: Option<String>,
+    /// Take results of steps from there, such as type=registry,ref=REF or type=local,src=DIR; repeatable
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache_from: Vec<String>,
+    /// Write results of steps there, such as type=registry,ref=REF,mode=max, type=local,dest=DIR or type=inline; repeatable
+    #[arg(long, value_name = "CACHE")]
+    pub(crate) cache_to: Vec<String>,
     /// Ask for base images even when they are here; always so for tags
     #[arg(long)]
     pub(crate) pull: bool,

@@ -88,6 +88,15 @@ pub struct Build {
     pub build_args: Vec<(String, Option<String>)>,
     /// Labels that are set on the image.
     pub labels: Vec<(String, String)>,
+    /// The repository that results of steps are shared in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_repository: Option<Repository>,
+    /// Caches that are read besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache_from: Vec<String>,
+    /// Caches that are written besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache_to: Vec<String>,
     /// The base images that the needed stages begin with, as far as they are known before the build.
     pub bases: Vec<Base>,
 }

@@ -22,7 +22,7 @@ pub struct Registry {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// Held by whoever fetches a blob, so that others wait for it.
+/// Held by whoever fetches or sends a blob, so that others wait for it.
 pub(crate) type Turn = Arc<tokio::sync::Mutex<()>>;
 
 pub(crate) struct Inner {
@@ -34,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) pushes: Semaphore,
     /// The blobs that are being fetched, by their place in a store and their size.
     pub(crate) fetching: Mutex<HashMap<(PathBuf, u64), Turn>>,
+    /// The blobs that are being sent to a registry: what goes to two of its repositories is sent to one and mounted by the other.
+    pub(crate) pushing: Mutex<HashMap<(String, Digest), Turn>>,
     /// The blobs that are known to be in a repository.
     pub(crate) present: Mutex<HashSet<(Repository, Digest)>>,
     endpoints: Mutex<HashMap<(String, Action), Arc<Endpoint>>>,
@@ -59,6 +61,7 @@ impl Registry {
                 pulls: Semaphore::new(parallelism),
                 pushes: Semaphore::new(parallelism),
                 fetching: Mutex::default(),
+                pushing: Mutex::default(),
                 present: Mutex::default(),
                 endpoints: Mutex::default(),
                 mirrors: Mutex::default(),

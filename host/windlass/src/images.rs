@@ -99,6 +99,11 @@ impl Image {
         Ok(Self { tree, ..self.clone() })
     }
 
+    /// What the layers unpack to, of every platform.
+    pub(crate) fn diff_ids(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.members.iter().flat_map(|member| member.config.rootfs.diff_ids.iter().cloned())
+    }
+
     pub(crate) fn report(&self) -> ImageReport {
         let root = self.tree.descriptor();
         let is_layer = |digest: &Digest| self.members.iter().all(|member| member.config_digest != *digest);

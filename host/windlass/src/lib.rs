@@ -15,6 +15,7 @@ mod authorizing;
 mod bases;
 mod built_in;
 pub mod cache;
+mod caches;
 pub mod check;
 pub mod configuration;
 mod connection;

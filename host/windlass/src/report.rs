@@ -78,6 +78,9 @@ pub struct StepReport {
     /// Why it was run, such as `src/main.c changed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The cache that it was taken from, when that is not the store: a repository or a directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// A page about the image.

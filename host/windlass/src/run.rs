@@ -1,11 +1,11 @@
 //! A plan is carried out: admitted, built, admitted again, exported, pushed, reported.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
-use windlass_builder::execute::{StepOutcome, Workshop};
+use windlass_builder::execute::{RemoteCache, StepOutcome, Workshop};
 use windlass_builder::store::Store;
 use windlass_core::{ExitCode, Finding, Reference, Repository, Severity, chain};
 use windlass_layer::Compression;
@@ -20,6 +20,7 @@ use crate::ahead::Ahead;
 use crate::attestation::Facts;
 use crate::authorizing::{self, Access};
 use crate::cache;
+use crate::caches::{Caches, GivenUp, RegistryCache};
 use crate::credentials::Credentials;
 use crate::encoding::Encoder;
 use crate::engine::{self, Circumstances};
@@ -34,6 +35,7 @@ use crate::publish::{self, Target};
 use crate::registry_view::Look;
 use crate::remote::{self, Remote};
 use crate::report::{ImageReport, Link, Report, StepReport};
+use crate::step::Encoding;
 
 /// Where and how a build works on this machine.
 #[derive(Debug, Clone)]
@@ -93,7 +95,7 @@ impl Run<'_> {
         let Planned { step, plan, .. } = self.planned;
         plan.findings.iter().for_each(|finding| self.surroundings.events.notice(finding.clone()));
         self.check_plan(report).await?;
-        let credentials = self.access().credentials(step.push)?;
+        let credentials = self.access().credentials(step.push || step.build.caches_in_registries())?;
         let registry = self.access().registry(&credentials)?;
         self.check_credentials(&credentials).await?;
         if step.push && step.skip_push_if_tag_exists && self.exists_already(&registry).await? {
@@ -108,9 +110,16 @@ impl Run<'_> {
         let started = jiff::Timestamp::now();
         let mut ahead = self.ahead(&registry, &store);
         let finished_layers = ahead.as_mut().and_then(Ahead::listener);
-        let image = self.build(&registry, &credentials, &store, finished_layers, report).await?;
+        for repository in step.build.cache_repositories() {
+            self.prepare_cache(repository, report).await;
+        }
+        let caches = self.caches(&registry, &store).await;
+        let image = self.build(&registry, &credentials, &store, finished_layers, caches.as_ref(), report).await?;
         report.image = Some(image.report());
         self.check_image(&image, &store, report).await?;
+        if let Some(caches) = &caches {
+            caches.release().await;
+        }
         let targets: Vec<Target> = (self.planned.destinations.iter())
             .map(|destination| Target { repository: destination.resolved.repository.clone(), tags: destination.tags.clone() })
             .collect();
@@ -142,8 +151,12 @@ impl Run<'_> {
                 report.links.extend(self.links(destination, &image.report()).await);
             }
         }
+        let cached = match &caches {
+            Some(caches) => caches.write(image.diff_ids(), &store, &self.surroundings.events).await,
+            None => Ok(()),
+        };
         match outputs::write(&step.outputs, plan, &image.report()) {
-            errors if errors.is_empty() => Ok(()),
+            errors if errors.is_empty() => cached,
             errors => Err(errors.into()),
         }
     }
@@ -248,10 +261,58 @@ impl Run<'_> {
     /// Layers are sent while the build goes on, unless a policy has still to see what is in the image.
     fn ahead(&self, registry: &Registry, store: &Store) -> Option<Ahead> {
         let Planned { step, policies, destinations, outside, .. } = self.planned;
-        let repositories: Vec<Repository> =
-            destinations.iter().map(|destination| destination.resolved.repository.clone()).collect();
+        let repositories = repositories(destinations);
         let may = step.push && policies.is_empty() && outside.is_none() && !repositories.is_empty();
         may.then(|| Ahead::start(registry, repositories, store.blobs(), &self.surroundings.events))
+    }
+
+    /// The caches that results of steps are taken from and given to.
+    async fn caches(&self, registry: &Registry, store: &Store) -> Option<Arc<Caches>> {
+        let Planned { step, destinations, policies, .. } = self.planned;
+        let build = &step.build;
+        if build.shared_cache.is_none() && build.cache_from.is_empty() && build.cache_to.is_empty() {
+            return None;
+        }
+        let events = &self.surroundings.events;
+        let repository = build.shared_cache.as_ref().and_then(|shared| {
+            Some(RegistryCache {
+                registry: registry.clone(),
+                repository: shared.repository.clone()?,
+                max_age: shared.max_age,
+                blobs: store.blobs().clone(),
+                events: events.clone(),
+                waiting: (!policies.is_empty()).then(Mutex::default),
+                given_up: GivenUp::default(),
+            })
+        });
+        // Whoever looks into the image or writes it needs its layers here.
+        let is_opened = !step.outputs.exports.is_empty()
+            || !policies.is_empty()
+            || build.is_attested()
+            || step.outputs.pushed != Encoding::default();
+        let destinations = if step.push { repositories(destinations) } else { Vec::new() };
+        let sources = if build.no_cache { &[] } else { build.cache_from.as_slice() };
+        let images = (sources, build.cache_to.as_slice());
+        Some(Arc::new(Caches::open(registry, destinations, !is_opened, repository, images, events).await))
+    }
+
+    /// Lets an adapter make the cache's repository, as it does with a destination. A build goes on without.
+    async fn prepare_cache(&self, repository: &Repository, report: &mut Report) {
+        let same = |destination: &&Destination| destination.resolved.repository.registry() == repository.registry();
+        let Some(destination) = self.planned.destinations.iter().find(same) else { return };
+        if destination.resolved.repository == *repository {
+            return;
+        }
+        let mut resolved = registry_adapter::Destination::new(repository.clone(), &destination.resolved.kind);
+        resolved.attributes.clone_from(&destination.resolved.attributes);
+        let wanted = Destination { resolved, tags: Vec::new(), adapter: destination.adapter.clone() };
+        match self.prepare(&wanted).await {
+            Ok(prepared) => report.prepared.extend(prepared),
+            Err(failure) => {
+                let message = format!("the repository {repository} of the cache is not prepared: {failure}");
+                self.surroundings.events.notice(Finding::warn("cache/registry", message).about("cache"));
+            }
+        }
     }
 
     async fn build(
@@ -260,6 +321,7 @@ impl Run<'_> {
         credentials: &Credentials,
         store: &Arc<Store>,
         finished_layers: Option<UnboundedSender<Descriptor>>,
+        caches: Option<&Arc<Caches>>,
         report: &mut Report,
     ) -> Result<Image, Failure> {
         let Planned { step, recipe, outside, graph_facts, .. } = self.planned;
@@ -283,10 +345,17 @@ impl Run<'_> {
             events: events.clone(),
             cancel: self.machine.cancel.clone(),
             finished_layers,
+            remote_cache: caches.map(|caches| Arc::clone(caches) as Arc<dyn RemoteCache>),
         };
-        let built =
+        let mut built =
             engine::build(&step.build, recipe, &circumstances, workshop).await.map_err(|error| Failure::from(error.as_ref()))?;
         report.steps = built.iter().flat_map(|image| &image.steps).map(|(title, outcome)| step_report(title, outcome)).collect();
+        if let Some(caches) = caches {
+            caches.put_inside(&mut built, store.blobs()).map_err(|error| {
+                let message = format!("cannot put the cache into the image: {}", chain(&error));
+                Failure::one(ExitCode::Build, Finding::deny("cache/export", message).about("cache-to"))
+            })?;
+        }
         Image::built(built, &step.build.annotations, store.blobs().clone(), registry.clone())
             .map_err(|error| Failure::one(ExitCode::Internal, Finding::deny("internal", chain(&error))))
     }
@@ -330,10 +399,14 @@ impl Run<'_> {
     }
 }
 
+fn repositories(destinations: &[Destination]) -> Vec<Repository> {
+    destinations.iter().map(|destination| destination.resolved.repository.clone()).collect()
+}
+
 fn step_report(title: &str, outcome: &StepOutcome) -> StepReport {
-    let (outcome, reason) = match outcome {
-        StepOutcome::Run(reason) => ("run", Some(reason.clone())),
-        StepOutcome::Cached => ("cached", None),
+    let (outcome, reason, from) = match outcome {
+        StepOutcome::Run(reason) => ("run", Some(reason.clone()), None),
+        StepOutcome::Cached(from) => ("cached", None, from.as_ref().map(ToString::to_string)),
     };
-    StepReport { title: title.to_owned(), outcome: outcome.to_owned(), reason }
+    StepReport { title: title.to_owned(), outcome: outcome.to_owned(), reason, from }
 }

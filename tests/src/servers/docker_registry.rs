@@ -76,6 +76,12 @@ impl DockerRegistry {
         names
     }
 
+    /// Where it keeps everything.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Where a blob's bytes lie, for tests that spoil them.
     #[must_use]
     pub fn blob(&self, digest: &str) -> PathBuf {

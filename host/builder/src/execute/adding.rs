@@ -43,10 +43,10 @@ impl Walk<'_> {
             (key, self.note_inputs(&key, text, inputs))
         });
         if let Some((key, _)) = &shortcut
-            && let Some(record) = self.cached(key)
+            && let Some(cached) = self.cached_by_shortcut(key).await
         {
-            let key = record.continues.unwrap_or(*key);
-            return self.take_cached(title, told, key, record);
+            let key = cached.record.continues.unwrap_or(*key);
+            return self.take_cached(title, told, key, cached);
         }
         let mut fetched: Vec<Arc<Fetched>> = Vec::new();
         for Known { source, identity } in &known {

@@ -8,6 +8,7 @@ use windlass_layer::View;
 use super::error::{BuildError, Problem};
 use super::files::Files;
 use super::layer::{BuildLayer, view_of};
+use super::lineage::Continues;
 use super::remote::Fetched;
 use super::session::{Made, Session};
 use super::stage::{Effect, StageState};
@@ -84,7 +85,14 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
         files.verify(&selection).map_err(Problem::from_error)
     };
     let keys = std::iter::once(key).chain(shortcut).collect();
-    let made = Made { entries: Arc::new(copied.listing), keys, snapshot: None, created, verify: Box::new(verify) };
+    let made = Made {
+        entries: Arc::new(copied.listing),
+        keys,
+        continues: Continues::Itself,
+        snapshot: None,
+        created,
+        verify: Box::new(verify),
+    };
     finish(&worker, below, copied.warnings, key, made, Some(staging))
 }
 
@@ -106,7 +114,14 @@ pub(crate) async fn workdir(
     let (created, time) = (session.now(), session.timestamp());
     let copied = copy::workdir(&Stage { view: Some(&view), workdir: "/", created: time }, path, Some(&state.image.config.user))
         .map_err(unplaced)?;
-    let made = Made { entries: Arc::new(copied.listing), keys: vec![key], snapshot: None, created, verify: Box::new(|| Ok(())) };
+    let made = Made {
+        entries: Arc::new(copied.listing),
+        keys: vec![key],
+        continues: Continues::Itself,
+        snapshot: None,
+        created,
+        verify: Box::new(|| Ok(())),
+    };
     finish(session, below, copied.warnings, key, made, None)
 }
 

@@ -154,6 +154,24 @@ impl BuildError {
         }
     }
 
+    /// Whether a registry that holds a layer did not answer or refuses: the next layer would fare no better.
+    #[must_use]
+    pub(crate) fn is_of_a_silent_registry(&self) -> bool {
+        use windlass_registry::Error;
+        let cause = match self {
+            Self::At { source, .. } => return source.is_of_a_silent_registry(),
+            Self::Layer(problem) => problem.source.as_deref(),
+            _ => None,
+        };
+        let error = cause.and_then(|cause| cause.downcast_ref::<Error>());
+        error.is_some_and(|error| {
+            !matches!(
+                error,
+                Error::NotFound { .. } | Error::DigestMismatch { .. } | Error::SizeMismatch { .. } | Error::TooLarge { .. }
+            )
+        })
+    }
+
     /// Whether nothing was built because the Dockerfile is wrong.
     #[must_use]
     pub fn is_about_the_dockerfile(&self) -> bool {

@@ -248,6 +248,11 @@ impl Executor {
         self.stage(self.graph.target()).await
     }
 
+    /// Forgets what was built, for another try.
+    pub(crate) fn forget_stages(&mut self) {
+        self.stages.iter_mut().for_each(|stage| drop(stage.take()));
+    }
+
     /// What is needed of the stages, in the order of the Dockerfile.
     pub(crate) fn finished(&self) -> impl Iterator<Item = &Arc<StageState>> {
         self.stages.iter().filter_map(OnceCell::get)
@@ -289,6 +294,7 @@ impl Executor {
             created,
             steps: Vec::new(),
             is_fresh: self.is_fresh(stage),
+            is_new: false,
         })
     }
 
@@ -315,7 +321,7 @@ impl Executor {
         let scope = self.graph.scope([]);
         let is_fresh = self.is_fresh(stage);
         let (own_command, created, steps) = Default::default();
-        Ok(StageState { layers, key, image, scope, own_command, created, steps, is_fresh })
+        Ok(StageState { layers, key, image, scope, own_command, created, steps, is_fresh, is_new: false })
     }
 
     fn image(&self, text: &str, stage: &Stage) -> Result<&BaseImage, Arc<BuildError>> {

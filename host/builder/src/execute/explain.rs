@@ -5,7 +5,7 @@ use std::sync::Arc;
 use windlass_dockerfile::graph::Stage;
 
 use super::files::Files;
-use super::run::Command;
+use super::run::{Command, has_one_id};
 use super::session::Session;
 use super::stage::{StageState, Walk};
 use crate::copy::{Request, Selection};
@@ -53,6 +53,7 @@ pub(super) fn of_run(session: &Session, state: &StageState, command: &Command) -
         .and("the user", &command.user)
         .and("the network", format!("{:?}", command.network))
         .and("the security mode", format!("{:?}", command.security))
+        .and("the isolation", has_one_id(session).to_string())
         .and("the hosts file", format!("{:?}", request.hosts))
         .and("a limit", format!("{:?} {:?}", request.ulimits, request.shm_size));
     for (name, key) in command.mounts.named_keys() {

@@ -7,11 +7,12 @@ use futures_util::future::{BoxFuture, Shared};
 use futures_util::{FutureExt, future};
 use tokio::sync::OnceCell;
 use windlass_core::{Digest, Repository};
-use windlass_layer::{Layer, Listing, Snapshot, SnapshotError, UnpackError, UnpackOptions, Unpacked, View};
+use windlass_layer::{Layer, Limits, Listing, Snapshot, SnapshotError, UnpackError, UnpackOptions, Unpacked, View};
 use windlass_registry::image::Descriptor;
 
 use super::error::{BuildError, Problem};
-use super::session::Session;
+use super::remote_cache::Origin;
+use super::session::{Claim, Session};
 use crate::store::{Begun, SnapshotId, StepLayer, TemporaryDirectory, Unfinished};
 
 /// A blob that is known, or being written while the build goes on.
@@ -25,6 +26,10 @@ pub(crate) struct BuildLayer {
     origin: Option<Repository>,
     /// Whether somebody else made it, whose word on what it unpacks to has to be checked.
     is_foreign: bool,
+    /// What a remote cache says of it, for a layer of one.
+    claim: Option<Claim>,
+    /// Set once a claimed layer has been compared without being unpacked.
+    compared: OnceCell<()>,
     /// What a step has listed, for a layer that is not a directory yet.
     entries: Option<Arc<Listing>>,
     /// Where archives among the entries were unpacked: the entries' contents stand there until a directory is made of them.
@@ -38,12 +43,21 @@ pub(crate) struct BuildLayer {
 impl BuildLayer {
     /// A layer that the cache has: its blob is known.
     pub(crate) fn cached(snapshot: SnapshotId, blob: StepLayer, below: Vec<Arc<Self>>) -> Arc<Self> {
-        Self::known(snapshot, blob, None, false, below)
+        Self::known(snapshot, blob, None, false, None, below)
     }
 
     /// A layer of a base image, whose blob is in the store or can be fetched from `origin`.
     pub(crate) fn base(snapshot: SnapshotId, blob: StepLayer, origin: Option<Repository>, below: Vec<Arc<Self>>) -> Arc<Self> {
-        Self::known(snapshot, blob, origin, true, below)
+        Self::known(snapshot, blob, origin, true, None, below)
+    }
+
+    /// A layer that a remote cache has.
+    pub(crate) fn claimed(snapshot: SnapshotId, blob: StepLayer, claim: Claim, below: Vec<Arc<Self>>) -> Arc<Self> {
+        let origin = match &claim.origin {
+            Origin::Repository(repository) => Some(repository.clone()),
+            Origin::Layout(_) | Origin::Absent { .. } => None,
+        };
+        Self::known(snapshot, blob, origin, true, Some(claim), below)
     }
 
     fn known(
@@ -51,6 +65,7 @@ impl BuildLayer {
         blob: StepLayer,
         origin: Option<Repository>,
         is_foreign: bool,
+        claim: Option<Claim>,
         below: Vec<Arc<Self>>,
     ) -> Arc<Self> {
         let blob = future::ready(Ok(Arc::new(blob))).boxed().shared();
@@ -59,6 +74,8 @@ impl BuildLayer {
             blob,
             origin,
             is_foreign,
+            claim,
+            compared: OnceCell::new(),
             entries: None,
             _staging: None,
             below,
@@ -82,6 +99,8 @@ impl BuildLayer {
             blob,
             origin: None,
             is_foreign: false,
+            claim: None,
+            compared: OnceCell::new(),
             entries,
             _staging: staging,
             below,
@@ -104,6 +123,8 @@ impl BuildLayer {
             blob,
             origin: None,
             is_foreign: false,
+            claim: None,
+            compared: OnceCell::new(),
             entries: None,
             _staging: None,
             below,
@@ -122,10 +143,50 @@ impl BuildLayer {
         self.origin.as_ref()
     }
 
-    /// What the layer has to unpack to, unless it was unpacked and so compared already. For a layer of a base image.
+    /// What the layer has to unpack to, unless it was compared already. For a layer that somebody else made.
     pub(crate) fn unchecked(&self, session: &Session, blob: &StepLayer) -> Option<Digest> {
-        let known = !self.is_foreign || session.store.snapshot(&self.snapshot).is_some();
+        let known = !self.is_foreign || self.compared.initialized() || session.store.snapshot(&self.snapshot).is_some();
         (!known).then(|| blob.diff_id.clone())
+    }
+
+    /// Sees to it that the image can have the layer: one of a remote cache is fetched and compared, unless it may stay there.
+    pub(crate) async fn settled(&self, session: &Arc<Session>) -> Result<(), Arc<BuildError>> {
+        let Some(claim) = &self.claim else { return Ok(()) };
+        let blob = self.blob().await?;
+        if session.sharing.may_stay(&blob, &claim.origin).await {
+            return Ok(());
+        }
+        let compared = self.compared.get_or_try_init(|| async {
+            let compared = match self.unchecked(session, &blob) {
+                Some(_) => self.fetched_and_compared(session, Arc::clone(&blob)).await,
+                // Unpacked, it was compared; but its blob may be gone.
+                None => self.fetch(session, &blob).await,
+            };
+            settle(session, claim, compared)
+        });
+        compared.await.copied()
+    }
+
+    async fn fetched_and_compared(&self, session: &Arc<Session>, blob: Arc<StepLayer>) -> Result<(), Arc<BuildError>> {
+        self.fetch(session, &blob).await?;
+        let worker = session.clone();
+        session
+            .blocking(move || {
+                let file = worker.blobs.file(&blob.digest).map_err(failed)?;
+                let found = windlass_layer::diff_id(file, Limits::default()).map_err(failed)?;
+                check_diff_id(&found, &blob.digest, &blob.diff_id).map_err(|problem| Arc::new(BuildError::Layer(problem)))
+            })
+            .await
+    }
+
+    /// Brings the blob into the store when it is elsewhere.
+    async fn fetch(&self, session: &Session, blob: &StepLayer) -> Result<(), Arc<BuildError>> {
+        let descriptor = Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size);
+        match (&self.origin, self.claim.as_ref().map(|claim| &claim.origin)) {
+            (Some(origin), _) => session.fetch(origin, &descriptor).await,
+            (None, Some(origin)) => session.take_from(origin, &descriptor).await,
+            (None, None) => Ok(()),
+        }
     }
 
     /// A form that can be looked into.
@@ -183,39 +244,56 @@ impl BuildLayer {
             if let Some(snapshot) = session.blocking(move || Ok(worker.snapshot(&id))).await? {
                 return Ok(snapshot);
             }
-            let blob = self.blob().await?;
-            if let Some(origin) = &self.origin {
-                let descriptor = Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size);
-                session.fetch(origin, &descriptor).await?;
+            let distrusted = session.sharing.distrusted();
+            let made = self.made_from_blob(session).await;
+            match &self.claim {
+                // What is wrong with a layer below is no fault of this one.
+                Some(claim) if distrusted == session.sharing.distrusted() => settle(session, claim, made),
+                _ => made,
             }
-            // A thread for each layer would cost more memory than the layers do.
-            let begun = match session.store.try_begin_snapshot(&self.snapshot).map_err(failed)? {
-                Some(begun) => begun,
-                None => {
-                    let (id, store) = (self.snapshot.clone(), session.store.clone());
-                    session.blocking(move || Ok(store.begin_snapshot(&id).map_err(failed)?)).await?
-                }
-            };
-            let unfinished = match begun {
-                Begun::Complete(snapshot) => return Ok(Snapshot::open(snapshot, session.format)),
-                Begun::Unfinished(unfinished) => unfinished,
-            };
-            let (unfinished, first) = unpack(session, &blob, unfinished, None).await?;
-            let unfinished = match first {
-                Tried::Whole => unfinished,
-                Tried::Unpacked(unpacked) => {
-                    let below = view_of(&self.below, session).await?;
-                    adopt(session, unfinished, unpacked, below).await?
-                }
-                Tried::LinksBelow => {
-                    let below = view_of(&self.below, session).await?;
-                    unpack(session, &blob, unfinished, Some(below)).await?.0
-                }
-            };
-            Ok(Snapshot::open(unfinished.finish().map_err(failed)?, session.format))
         }
         .boxed()
     }
+
+    /// The directory of a layer, made from its blob.
+    async fn made_from_blob(&self, session: &Arc<Session>) -> Result<Snapshot, Arc<BuildError>> {
+        let blob = self.blob().await?;
+        self.fetch(session, &blob).await?;
+        // A thread for each layer would cost more memory than the layers do.
+        let begun = match session.store.try_begin_snapshot(&self.snapshot).map_err(failed)? {
+            Some(begun) => begun,
+            None => {
+                let (id, store) = (self.snapshot.clone(), session.store.clone());
+                session.blocking(move || Ok(store.begin_snapshot(&id).map_err(failed)?)).await?
+            }
+        };
+        let unfinished = match begun {
+            Begun::Complete(snapshot) => return Ok(Snapshot::open(snapshot, session.format)),
+            Begun::Unfinished(unfinished) => unfinished,
+        };
+        let (unfinished, first) = unpack(session, &blob, unfinished, None).await?;
+        let unfinished = match first {
+            Tried::Whole => unfinished,
+            Tried::Unpacked(unpacked) => {
+                let below = view_of(&self.below, session).await?;
+                adopt(session, unfinished, unpacked, below).await?
+            }
+            Tried::LinksBelow => {
+                let below = view_of(&self.below, session).await?;
+                unpack(session, &blob, unfinished, Some(below)).await?.0
+            }
+        };
+        Ok(Snapshot::open(unfinished.finish().map_err(failed)?, session.format))
+    }
+}
+
+/// What becomes of a claim, once its layer has been looked at.
+fn settle<T>(session: &Session, claim: &Claim, made: Result<T, Arc<BuildError>>) -> Result<T, Arc<BuildError>> {
+    match &made {
+        Ok(_) => session.confirm(claim),
+        Err(error) => session.distrust(claim, error),
+    }
+    made
 }
 
 /// What has come of unpacking a layer.

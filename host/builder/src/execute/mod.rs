@@ -13,11 +13,13 @@ mod foreign;
 mod image;
 mod isolation;
 mod layer;
+mod lineage;
 mod metadata;
 mod mounts;
 mod one_id;
 mod plain;
 mod remote;
+mod remote_cache;
 mod request;
 mod run;
 mod session;
@@ -34,6 +36,7 @@ pub use agent::SshAgent;
 pub use checked::CheckedBlobs;
 pub use error::{BuildError, Problem};
 pub use remote::{Brought, Remotes};
+pub use remote_cache::{CACHE_FIELD, Found, Origin, RemoteCache, Whence};
 pub use request::{Argument, BuildRequest, BuiltImage, Dns, Layout, LayoutImage, NamedContext, StepOutcome};
 pub use session::{Workshop, snapshot_format};
 
@@ -60,7 +63,7 @@ pub async fn build(request: BuildRequest, workshop: Workshop) -> Result<Vec<Buil
 
 async fn build_all(request: BuildRequest, workshop: &Workshop, work: &Work) -> Result<Vec<BuiltImage>, Arc<BuildError>> {
     let sessions = Session::for_each_platform(request, workshop, work);
-    let executors = try_join_all(sessions.iter().map(|session| Executor::prepare(Arc::clone(session)))).await?;
+    let mut executors = try_join_all(sessions.iter().map(|session| Executor::prepare(Arc::clone(session)))).await?;
     if let Some(executor) = executors.first() {
         executor.tell_unused_arguments();
         executor.tell_unknown_stages();
@@ -69,11 +72,36 @@ async fn build_all(request: BuildRequest, workshop: &Workshop, work: &Work) -> R
     foreign::check(&executors).await?;
     let mut images = Vec::new();
     // One after the other: a step that is the same for all platforms is carried out once, and then found in the cache.
-    for executor in &executors {
-        let state = executor.run().await?;
-        images.push(assemble(executor.session(), executor, &state).await?);
+    for executor in &mut executors {
+        let image = without_bad_entries(executor).await;
+        if !workshop.cancel.is_cancelled() {
+            // What was finished is worth sharing also when a later step failed.
+            executor.session().sharing.finish().await;
+        }
+        images.push(image?);
     }
     Ok(images)
+}
+
+/// Builds, and begins again without an entry of the remote cache that turned out to be unusable. What was finished is found
+/// in the store.
+async fn without_bad_entries(executor: &mut Executor) -> Result<BuiltImage, Arc<BuildError>> {
+    loop {
+        let sharing = Arc::clone(&executor.session().sharing);
+        let distrusted = sharing.distrusted();
+        let built = once(executor).await;
+        if built.is_ok() || sharing.distrusted() == distrusted {
+            return built;
+        }
+        executor.forget_stages();
+    }
+}
+
+async fn once(executor: &Executor) -> Result<BuiltImage, Arc<BuildError>> {
+    let state = executor.run().await?;
+    let session = executor.session();
+    try_join_all(state.layers.iter().map(|layer| layer.settled(session))).await?;
+    assemble(session, executor, &state).await
 }
 
 /// A step runs on a thread of its own, which would go on when nobody waits for it any more.
@@ -114,8 +142,8 @@ fn finish(session: &Session, state: &StageState, diff_ids: Vec<windlass_core::Di
     config.config.labels.extend(session.request.labels.iter().cloned());
     config.rootfs.diff_ids = diff_ids;
     config.created = state.created.clone().or_else(|| Some(session.now()));
-    // What a daemon wrote about the container that a base image was committed from is not true of this image.
-    for stale in ["container", "container_config", "docker_version"] {
+    // What a daemon wrote about the container that a base image was committed from is not true of this image, nor is a cache.
+    for stale in ["container", "container_config", "docker_version", CACHE_FIELD, "moby.buildkit.cache.v0"] {
         config.other.remove(stale);
     }
     if let Some(latest) = session.request.source_date_epoch {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::agent::SshAgent;
+use super::remote_cache::Origin;
 use windlass_core::{Digest, Platform, Reference, Repository, Secret};
 use windlass_dockerfile::Dockerfile;
 use windlass_dockerfile::remote::RemoteSource;
@@ -176,6 +177,6 @@ pub struct BuiltImage {
 pub enum StepOutcome {
     /// It was carried out, for the reason told: what the cache did not have, or what of its inputs is not as it was.
     Run(String),
-    /// Its result was in the cache.
-    Cached,
+    /// Its result was in the cache: the store, or where it says.
+    Cached(Option<Origin>),
 }

@@ -13,6 +13,7 @@ use windlass_sandbox::{Cancel, Dns, ExitStatus, Host, Isolation, Network, RunSpe
 
 use super::error::{BuildError, FULL, Problem};
 use super::layer::{BuildLayer, directories, view_of};
+use super::lineage::{self, Continues};
 use super::mounts::Mounts;
 use super::one_id::OneId;
 use super::plain;
@@ -87,9 +88,15 @@ impl Command {
             .number("shared-memory", session.request.shm_size.unwrap_or(0))
             .number("network", u64::from(self.network == Network::None))
             .number("security", u64::from(self.security == Security::Insecure))
+            .number("one-id", u64::from(has_one_id(session)))
             .number("epoch", session.request.source_date_epoch.map_or(0, i64::cast_unsigned))
             .finish()
     }
+}
+
+/// Whether steps run with one id only. Some files get other owners then, which is no result for a machine with more.
+pub(super) fn has_one_id(session: &Session) -> bool {
+    session.request.isolation() == Isolation::SingleId
 }
 
 /// Runs the command, and gives the layer that it leaves.
@@ -117,7 +124,7 @@ pub(crate) async fn execute(
     let (id2, view2) = (id.clone(), view.clone());
     let (ran, task) = {
         let joined = session.work.start(move || {
-            let ran = run_in_snapshot(&worker, &command, lower, &view2, &id2, &task);
+            let ran = run_in_snapshot(&worker, &command, lower, &view2, &id2, &key, &task);
             (ran, task)
         });
         match joined.await {
@@ -165,16 +172,22 @@ async fn effect(
         session.record(std::slice::from_ref(&key), &StepRecord { layer: None, created: created.clone(), continues: None })?;
         return Ok(Effect { layer: None, key, created });
     }
+    let continues = Continues::of_run(session, &key, snapshot.root());
     let made = Made {
         entries: Arc::new(entries),
         keys: vec![key],
+        continues,
         snapshot: fresh,
         created: created.clone(),
         verify: Box::new(|| Ok(())),
     };
     let blob = session.write_layer(made);
+    let next = match continues {
+        Continues::With(next) => next,
+        _ => continues.key(&key, &blob.clone().await?.diff_id).unwrap_or(key),
+    };
     let layer = BuildLayer::left(id, blob, snapshot, below).map_err(Arc::new)?;
-    Ok(Effect { layer: Some(layer), key, created })
+    Ok(Effect { layer: Some(layer), key: next, created })
 }
 
 fn run_in_snapshot(
@@ -183,6 +196,7 @@ fn run_in_snapshot(
     lower: Vec<PathBuf>,
     view: &View,
     id: &SnapshotId,
+    key: &StepKey,
     task: &Task,
 ) -> Result<Snapshot, Arc<BuildError>> {
     // One that an earlier build left without a record, as when it was killed.
@@ -192,6 +206,7 @@ fn run_in_snapshot(
     let made = session.store.create_snapshot(id, |root| {
         let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
         prepare_upper(&snapshot, view, &command.directory, session.timestamp())?;
+        lineage::note(session, key, root).map_err(Problem::from_error)?;
         if session.request.isolation() == Isolation::Chroot {
             return plain::run_in_copy(session, &snapshot, view, |tree| {
                 let spec = specification(session, command, tree, view)?;

@@ -6,15 +6,17 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use windlass_core::event::{Outcome, Stage};
-use windlass_core::{EventSink, Platform, Repository, Secret};
+use windlass_core::{EventSink, Finding, Platform, Repository, Secret};
 use windlass_layer::{Compression, LayerOptions, Listing, OverlayXattrs, Ownership, Snapshot, SnapshotFormat};
 use windlass_registry::image::Descriptor;
-use windlass_registry::{Blobs, Registry};
+use windlass_registry::{Blobs, Registry, layout};
 use windlass_sandbox::{Cancel, Isolation, LimitGroup, Unlimited};
 
 use super::error::{BuildError, Problem};
 use super::layer::{BlobFuture, BuildLayer};
+use super::lineage::Continues;
 use super::remote::Remotes;
+use super::remote_cache::{Found, Origin, RemoteCache, Sharing, Whence};
 use super::request::{Argument, BuildRequest};
 use super::work::Work;
 use crate::store::{KeyBuilder, SnapshotId, StepKey, StepLayer, StepRecord, Store};
@@ -34,6 +36,8 @@ pub struct Workshop {
     pub cancel: Cancel,
     /// Who is told of each layer of the image that a step makes, as soon as its blob is in the store.
     pub finished_layers: Option<UnboundedSender<Descriptor>>,
+    /// Where results of steps are shared with other machines.
+    pub remote_cache: Option<Arc<dyn RemoteCache>>,
 }
 
 /// The form that unpacked layers have under that isolation.
@@ -61,6 +65,7 @@ pub(crate) struct Session {
     finished_layers: Option<UnboundedSender<Descriptor>>,
     /// What limits RUN steps, and which of the limits do not.
     pub(crate) limits: (Arc<LimitGroup>, Arc<[Unlimited]>),
+    pub(crate) sharing: Arc<Sharing>,
     /// Told apart from other builds at the same time.
     nonce: String,
 }
@@ -73,6 +78,7 @@ impl Session {
         let format = snapshot_format(request.isolation());
         let (group, unlimited) = LimitGroup::create(request.limits);
         let limits = (Arc::new(group), Arc::from(unlimited));
+        let sharing = Arc::new(Sharing::new(workshop.remote_cache.clone()));
         let session = |(number, platform): (usize, &Platform)| {
             Arc::new(Self {
                 request: Arc::clone(&request),
@@ -87,6 +93,7 @@ impl Session {
                 format,
                 finished_layers: workshop.finished_layers.clone(),
                 limits: limits.clone(),
+                sharing: Arc::clone(&sharing),
                 nonce: format!("{nonce}-{number}"),
             })
         };
@@ -111,7 +118,7 @@ impl Session {
         }
     }
 
-    /// Brings a blob of a base image into the store.
+    /// Brings a blob of a repository into the store.
     pub(crate) async fn fetch(&self, origin: &Repository, blob: &Descriptor) -> Result<(), Arc<BuildError>> {
         if self.blobs.holds(&blob.digest, blob.size) {
             return Ok(());
@@ -130,6 +137,19 @@ impl Session {
         }
     }
 
+    /// Brings a blob into the store from where a remote cache found it, when that is no repository.
+    pub(crate) async fn take_from(&self, origin: &Origin, blob: &Descriptor) -> Result<(), Arc<BuildError>> {
+        let taken = match origin {
+            Origin::Repository(repository) => return self.fetch(repository, blob).await,
+            Origin::Layout(path) => layout::copy_blob(path, blob, &self.blobs).await.map_err(Problem::from_error),
+            Origin::Absent { from } if !self.blobs.holds(&blob.digest, blob.size) => {
+                Err(Problem::new(format!("{from} has no layer {}", blob.digest)))
+            }
+            Origin::Absent { .. } => Ok(()),
+        };
+        taken.map_err(|problem| Arc::new(BuildError::Layer(problem)))
+    }
+
     /// The unpacked layer of that name, if it is there and whole.
     pub(crate) fn snapshot(&self, id: &SnapshotId) -> Option<Snapshot> {
         let root = self.store.sound_snapshot(id, &self.events)?;
@@ -141,7 +161,10 @@ impl Session {
         let session = Arc::clone(self);
         let written = self.work.start_in_turn(move || session.write_layer_now(made));
         let ended = |error: tokio::task::JoinError| Err(Arc::new(BuildError::Internal(error.to_string())));
-        written.map(move |joined| joined.flatten().unwrap_or_else(ended)).boxed().shared()
+        let blob = written.map(move |joined| joined.flatten().unwrap_or_else(ended)).boxed().shared();
+        // Its result is shared when it is there, also where no image waits for it.
+        self.sharing.wait_for(blob.clone().map(drop).boxed());
+        blob
     }
 
     fn write_layer_now(&self, made: Made) -> Result<Arc<StepLayer>, Arc<BuildError>> {
@@ -165,7 +188,8 @@ impl Session {
             media_type: blob.media_type.to_owned(),
             snapshot: made.snapshot,
         };
-        self.record(&made.keys, &StepRecord { layer: Some(layer.clone()), created: made.created, continues: None })?;
+        let continues = made.keys.first().and_then(|key| made.continues.key(key, &layer.diff_id));
+        self.record(&made.keys, &StepRecord { layer: Some(layer.clone()), created: made.created, continues })?;
         Ok(Arc::new(layer))
     }
 
@@ -181,10 +205,14 @@ impl Session {
         });
     }
 
-    /// Records what a step has made under each of `keys`.
+    /// Records what a step has made: under its key, which comes first in `keys`, and under shortcuts to that.
     pub(crate) fn record(&self, keys: &[StepKey], record: &StepRecord) -> Result<(), Arc<BuildError>> {
         for key in keys {
-            self.store.record_step(&self.blob_key(key), record).map_err(|error| Arc::new(BuildError::Store(error)))?;
+            let continues = record.continues.or_else(|| keys.first().filter(|first| *first != key).copied());
+            let record = StepRecord { continues, ..record.clone() };
+            let key = self.blob_key(key);
+            self.store.record_step(&key, &record).map_err(|error| Arc::new(BuildError::Store(error)))?;
+            self.sharing.tell(key, &record, Whence::Made);
         }
         Ok(())
     }
@@ -204,10 +232,49 @@ impl Session {
     }
 
     /// The record of a step, when the cache may be used and still has the whole layer.
-    pub(crate) fn cached(&self, key: &StepKey) -> Option<StepRecord> {
-        let record = self.store.step(&self.blob_key(key), &self.events)?;
+    fn cached_here(&self, blob_key: &StepKey) -> Option<StepRecord> {
+        let record = self.store.step(blob_key, &self.events)?;
         let here = record.layer.as_ref().is_none_or(|layer| self.blobs.holds(&layer.digest, layer.size));
         here.then_some(record)
+    }
+
+    /// What is known of a step: here, or where results are shared. Nobody is asked who cannot know because it `is_new`.
+    pub(crate) async fn cached(&self, key: &StepKey, is_new: bool) -> Option<Cached> {
+        let blob_key = self.blob_key(key);
+        if let Some(record) = self.cached_here(&blob_key) {
+            self.sharing.tell(blob_key, &record, Whence::Stored);
+            return Some(Cached { record, claim: None });
+        }
+        if is_new {
+            return None;
+        }
+        let Found { mut record, origin } = self.sharing.find(&blob_key).await?;
+        self.sharing.tell(blob_key, &record, Whence::Found(origin.clone()));
+        match &mut record.layer {
+            Some(layer) => {
+                let unique = format!("-{}", layer.diff_id.hex().get(..32).unwrap_or_default());
+                layer.snapshot = Some(self.named_snapshot(&record.continues.unwrap_or(*key), &unique));
+            }
+            // There is nothing to be checked later; a store that cannot be written is asked again.
+            None => drop(self.store.record_step(&blob_key, &record)),
+        }
+        let claim = Claim { key: blob_key, record: record.clone(), origin };
+        Some(Cached { record, claim: Some(claim) })
+    }
+
+    /// The same for a shortcut: whoever hears of results hears of what it stands for too, as when the step was run.
+    pub(crate) async fn cached_by_shortcut(&self, key: &StepKey, is_new: bool) -> Option<Cached> {
+        let cached = self.cached(key, is_new).await?;
+        if let Some(target) = cached.record.continues {
+            let record = StepRecord { continues: None, ..cached.record.clone() };
+            self.sharing.tell(self.blob_key(&target), &record, cached.whence());
+        }
+        Some(cached)
+    }
+
+    /// Tells of a shortcut to a result that was found elsewhere. It is no record of ours before its layer has been compared.
+    pub(crate) fn tell_of_shortcut(&self, shortcut: &StepKey, alias: &StepRecord, whence: Whence) {
+        self.sharing.tell(self.blob_key(shortcut), alias, whence);
     }
 
     /// The time that goes into the image for what is made now, in RFC 3339.
@@ -257,6 +324,11 @@ impl Session {
         SnapshotId::parse(&format!("{key}-{form}{unique}")).expect("hexadecimal digits, letters and dashes are a snapshot's name")
     }
 
+    /// Tells this build and platform apart from all others.
+    pub(super) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
     /// Every secret of this build, for taking them out of what is shown.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         let arguments = self.request.arguments.iter().filter_map(|(_, value)| match value {
@@ -272,12 +344,57 @@ impl Session {
     }
 }
 
+/// What is known of a step.
+pub(crate) struct Cached {
+    pub(crate) record: StepRecord,
+    /// Whose word it is, when it is not the store's.
+    pub(crate) claim: Option<Claim>,
+}
+
+impl Cached {
+    /// How it came to be known.
+    pub(crate) fn whence(&self) -> Whence {
+        self.claim.as_ref().map_or(Whence::Stored, |claim| Whence::Found(claim.origin.clone()))
+    }
+}
+
+/// What a remote cache says of a step. Its layer counts once it has been compared with what is said of it.
+pub(crate) struct Claim {
+    /// The key that it was found under.
+    key: StepKey,
+    record: StepRecord,
+    pub(crate) origin: Origin,
+}
+
+impl Session {
+    /// The layer is what was claimed: from now on the store knows the step too.
+    pub(super) fn confirm(&self, claim: &Claim) {
+        // A store that cannot be written only asks again.
+        let _ = self.store.record_step(&claim.key, &claim.record);
+    }
+
+    /// The layer is not what was claimed, or cannot be had: the step is made again.
+    pub(super) fn distrust(&self, claim: &Claim, error: &BuildError) {
+        if self.cancel.is_cancelled() {
+            return;
+        }
+        self.sharing.distrust(claim.key, &claim.origin, error);
+        if matches!(claim.origin, Origin::Absent { .. }) {
+            return;
+        }
+        let message = format!("an entry of the cache {} is not used: {}", claim.origin, error.short());
+        self.events.notice(Finding::warn("cache/unusable-entry", message).about(claim.key.to_string()));
+    }
+}
+
 /// A layer that a step has listed.
 pub(crate) struct Made {
     /// Its entries.
     pub(crate) entries: Arc<Listing>,
     /// The keys it is recorded under.
     pub(crate) keys: Vec<StepKey>,
+    /// What later steps build on.
+    pub(crate) continues: Continues,
     /// The directory it was left in, when that is not the one that its key names.
     pub(crate) snapshot: Option<SnapshotId>,
     /// When it was made.

@@ -16,7 +16,9 @@ use super::files::Files;
 use super::image::StageImage;
 use super::layer::BuildLayer;
 use super::remote::Fetched;
+use super::remote_cache::Whence;
 use super::request::StepOutcome;
+use super::session::Cached;
 use super::{copying, explain, mounts, run};
 use crate::copy::Request;
 use crate::store::{Change, Ledger, StepKey, StepRecord};
@@ -38,6 +40,8 @@ pub(crate) struct StageState {
     pub(crate) steps: Vec<(String, StepOutcome)>,
     /// Whether no step is taken from the cache.
     pub(crate) is_fresh: bool,
+    /// Whether it stands on what a RUN of this build has left, so that nobody else knows of later steps.
+    pub(crate) is_new: bool,
 }
 
 /// What a step has made of the files.
@@ -160,8 +164,8 @@ impl<'a> Walk<'a> {
                 let key = command.key(session, &self.state);
                 let text = &step.statement.text;
                 let change = self.note_inputs(&key, text, |session, state| explain::of_run(session, state, &command));
-                if let Some(record) = self.cached(&key) {
-                    return self.take_cached(title, told, key, record);
+                if let Some(cached) = self.cached(&key).await {
+                    return self.take_cached(title, told, key, cached);
                 }
                 let task = session.events.start(EventStage::Build, &title);
                 let reason = self.reason(&change);
@@ -169,6 +173,7 @@ impl<'a> Walk<'a> {
                 match run::execute(session, &self.state, command, key, task).await {
                     Ok((effect, task)) => {
                         task.finish(Outcome::Done);
+                        self.state.is_new |= effect.layer.is_some();
                         self.take(title, told, effect, StepOutcome::Run(reason));
                         Ok(())
                     }
@@ -209,9 +214,11 @@ impl<'a> Walk<'a> {
             Some((key, self.note_inputs(&key, text, inputs)))
         });
         let (shortcut, change) = known.unzip();
-        if let Some((key, record)) = shortcut.as_ref().and_then(|key| self.cached(key).map(|record| (key, record))) {
-            let key = record.continues.unwrap_or(*key);
-            return self.take_cached(title, told, key, record);
+        if let Some(key) = &shortcut
+            && let Some(cached) = self.cached_by_shortcut(key).await
+        {
+            let key = cached.record.continues.unwrap_or(*key);
+            return self.take_cached(title, told, key, cached);
         }
         let task = session.events.start(EventStage::Build, &title);
         let prepared = match copying::prepare(session, request, files, fetched, &self.state, shortcut).await {
@@ -224,13 +231,16 @@ impl<'a> Walk<'a> {
             };
             self.note_inputs(&prepared.key, text, inputs)
         });
-        if let Some(record) = self.cached(&prepared.key) {
+        if let Some(cached) = self.cached(&prepared.key).await {
             task.finish(Outcome::Cached);
             if let Some(shortcut) = &prepared.shortcut {
-                let alias = StepRecord { continues: Some(prepared.key), ..record.clone() };
-                session.record(std::slice::from_ref(shortcut), &alias)?;
+                let alias = StepRecord { continues: Some(prepared.key), ..cached.record.clone() };
+                match cached.whence() {
+                    whence @ Whence::Found(_) => session.tell_of_shortcut(shortcut, &alias, whence),
+                    _ => session.record(std::slice::from_ref(shortcut), &alias)?,
+                }
             }
-            return self.adopt_cached(title, told, prepared.key, record);
+            return self.adopt_cached(title, told, prepared.key, cached);
         }
         let reason = self.reason(&change);
         task.explain(&reason);
@@ -254,8 +264,8 @@ impl<'a> Walk<'a> {
         let key = copying::workdir_key(&self.state, &absolute);
         let inputs = |session: &_, state: &_| explain::of_workdir(session, state, text, &absolute);
         let change = self.note_inputs(&key, text, inputs);
-        if let Some(record) = self.cached(&key) {
-            return self.take_cached(title, told, key, record);
+        if let Some(cached) = self.cached(&key).await {
+            return self.take_cached(title, told, key, cached);
         }
         let task = session.events.start(EventStage::Build, &title);
         let reason = self.reason(&change);
@@ -271,29 +281,40 @@ impl<'a> Walk<'a> {
     }
 
     /// What the cache knows of a step, where it may be asked.
-    pub(super) fn cached(&self, key: &StepKey) -> Option<StepRecord> {
-        if self.state.is_fresh { None } else { self.executor.session().cached(key) }
+    pub(super) async fn cached(&self, key: &StepKey) -> Option<Cached> {
+        if self.state.is_fresh { None } else { self.executor.session().cached(key, self.state.is_new).await }
     }
 
-    /// Takes over what the cache has, and says so.
+    /// The same for a shortcut to what the step makes.
+    pub(super) async fn cached_by_shortcut(&self, key: &StepKey) -> Option<Cached> {
+        if self.state.is_fresh { None } else { self.executor.session().cached_by_shortcut(key, self.state.is_new).await }
+    }
+
+    /// Takes over what the cache has, and says so; `key` names the layer.
     pub(super) fn take_cached(
         &mut self,
         title: String,
         told: String,
         key: StepKey,
-        record: StepRecord,
+        cached: Cached,
     ) -> Result<(), Arc<BuildError>> {
         self.executor.session().events.start(EventStage::Build, &title).finish(Outcome::Cached);
-        self.adopt_cached(title, told, key, record)
+        self.adopt_cached(title, told, key, cached)
     }
 
-    fn adopt_cached(&mut self, title: String, told: String, key: StepKey, record: StepRecord) -> Result<(), Arc<BuildError>> {
+    fn adopt_cached(&mut self, title: String, told: String, key: StepKey, cached: Cached) -> Result<(), Arc<BuildError>> {
         let session = self.executor.session();
+        let Cached { record, claim } = cached;
+        let outcome = StepOutcome::Cached(claim.as_ref().map(|claim| claim.origin.clone()));
+        let continues = record.continues.unwrap_or(key);
         let layer = record.layer.map(|layer| {
-            let id = session.recorded_snapshot_id(&key, &layer);
-            BuildLayer::cached(id, layer, self.state.layers.clone())
+            let (id, below) = (session.recorded_snapshot_id(&key, &layer), self.state.layers.clone());
+            match claim {
+                Some(claim) => BuildLayer::claimed(id, layer, claim, below),
+                None => BuildLayer::cached(id, layer, below),
+            }
         });
-        self.take(title, told, Effect { layer, key, created: record.created }, StepOutcome::Cached);
+        self.take(title, told, Effect { layer, key: continues, created: record.created }, outcome);
         Ok(())
     }
 

@@ -43,6 +43,7 @@ pub use mount::{CacheMount, Sharing};
 pub use prune::{Entry, Kind, Limits};
 pub(crate) use snapshot::{Begun, Unfinished};
 pub use snapshot::{SnapshotError, SnapshotId};
+pub(crate) use step::read_at_most;
 pub use step::{StepLayer, StepRecord};
 pub use temporary::TemporaryDirectory;
 

@@ -56,6 +56,12 @@ fn table(plan: &Plan) -> String {
     for base in &plan.build.bases {
         rows.push(row(&["base", &base.reference]));
     }
+    if let Some(cache) = &plan.build.cache_repository {
+        rows.push(row(&["cache", &cache.to_string()]));
+    }
+    for (verb, caches) in [("cache from", &plan.build.cache_from), ("cache to", &plan.build.cache_to)] {
+        rows.extend(caches.iter().map(|cache| row(&[verb, cache])));
+    }
     for (name, value) in &plan.build.build_args {
         rows.push(row(&["build argument", &format!("{name}={}", value.as_deref().unwrap_or("[redacted]"))]));
     }

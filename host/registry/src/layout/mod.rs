@@ -12,4 +12,4 @@ mod read;
 pub use archive::{Archive, write_archive};
 pub use directory::write_directory;
 pub use error::LayoutError;
-pub use read::{Imported, read};
+pub use read::{Imported, blob_bytes, copy_blob, manifests, read};

@@ -60,7 +60,8 @@ struct Index {
     manifests: Vec<Value>,
 }
 
-fn read_oci(container: &Container, blobs: &Blobs) -> Result<Vec<Imported>, LayoutError> {
+/// What a layout's index lists, and the name that each has there.
+fn roots(container: &Container) -> Result<Vec<(Descriptor, Option<String>)>, LayoutError> {
     if !container.json::<Marker>(MARKER)?.is_known() {
         return Err(container.unusable(MARKER, "its version is not 1".to_owned()));
     }
@@ -68,12 +69,19 @@ fn read_oci(container: &Container, blobs: &Blobs) -> Result<Vec<Imported>, Layou
     if index.manifests.len() > MOST_IMAGES {
         return Err(container.unusable(INDEX, format!("it lists more than {MOST_IMAGES} images")));
     }
-    let mut images: Vec<Imported> = Vec::new();
-    for entry in index.manifests {
+    let root = |entry: Value| {
         let wrong = |error: &dyn std::fmt::Display| container.unusable(INDEX, error.to_string());
         let wire: OciDescriptor = serde_json::from_value(entry).map_err(|error| wrong(&error))?;
         let root = Descriptor::try_from(&wire).map_err(|error| wrong(&error))?;
-        let names = [FULL_NAME, REF_NAME].into_iter().find_map(|key| root.annotations.get(key)).cloned();
+        let name = [FULL_NAME, REF_NAME].into_iter().find_map(|key| root.annotations.get(key)).cloned();
+        Ok((root, name))
+    };
+    index.manifests.into_iter().map(root).collect()
+}
+
+fn read_oci(container: &Container, blobs: &Blobs) -> Result<Vec<Imported>, LayoutError> {
+    let mut images: Vec<Imported> = Vec::new();
+    for (root, names) in roots(container)? {
         match images.iter_mut().find(|image| *image.tree.root().digest() == root.digest) {
             Some(image) => image.names.extend(names),
             None => images.push(Imported { tree: read_tree(container, &root, blobs)?, names: names.into_iter().collect() }),
@@ -83,6 +91,13 @@ fn read_oci(container: &Container, blobs: &Blobs) -> Result<Vec<Imported>, Layou
 }
 
 fn read_tree(container: &Container, root: &Descriptor, blobs: &Blobs) -> Result<Tree, LayoutError> {
+    let tree = tree(container, root, Some(blobs))?;
+    tree.blobs().iter().try_for_each(|blob| copy(container, blob, blobs))?;
+    Ok(tree)
+}
+
+/// The manifests below `root`, which are put into `blobs` too.
+fn tree(container: &Container, root: &Descriptor, blobs: Option<&Blobs>) -> Result<Tree, LayoutError> {
     let bytes = manifest_bytes(container, root, blobs)?;
     let manifest = Manifest::new(bytes, Some(&root.media_type))?;
     let mut failure = None;
@@ -93,27 +108,72 @@ fn read_tree(container: &Container, root: &Descriptor, blobs: &Blobs) -> Result<
             shown
         })
     });
-    let tree = match failure {
-        Some(error) => return Err(error),
-        None => tree?,
-    };
-    for blob in tree.blobs().iter().filter(|blob| !blobs.holds(&blob.digest, blob.size)) {
-        let (reader, _) = container.open(&name(blob))?;
-        let mut reader = Checked::new(reader, blob);
-        let mut writer = blobs.unsummed_writer()?;
-        std::io::copy(&mut reader, &mut writer).map_err(|error| container.failed(error))?;
-        reader.finish(&format!("{} in {}", name(blob), container.path().display()))?;
-        writer.place(&blob.digest)?;
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(tree?),
     }
-    Ok(tree)
 }
 
-fn manifest_bytes(container: &Container, wanted: &Descriptor, blobs: &Blobs) -> Result<Vec<u8>, LayoutError> {
-    let bytes = container.read(&name(wanted), LARGEST_MANIFEST)?;
+fn copy(container: &Container, blob: &Descriptor, blobs: &Blobs) -> Result<(), LayoutError> {
+    if blobs.holds(&blob.digest, blob.size) {
+        return Ok(());
+    }
+    let (reader, _) = container.open(&name(blob))?;
+    let mut reader = Checked::new(reader, blob);
+    let mut writer = blobs.unsummed_writer()?;
+    std::io::copy(&mut reader, &mut writer).map_err(|error| container.failed(error))?;
+    reader.finish(&format!("{} in {}", name(blob), container.path().display()))?;
+    Ok(writer.place(&blob.digest)?)
+}
+
+/// The manifests of every image and index of an OCI layout, with their digests checked. No other blob is read.
+///
+/// # Errors
+/// When it is no layout, or a manifest is missing, or not what its digest says.
+pub async fn manifests(path: &Path) -> Result<Vec<Manifest>, LayoutError> {
+    let path = path.to_owned();
+    blocking(move || {
+        let container = Container::open_at(&path)?;
+        let mut manifests: Vec<Manifest> = Vec::new();
+        for (root, _) in roots(&container)? {
+            manifests.extend(tree(&container, &root, None)?.manifests().iter().cloned());
+        }
+        Ok(manifests)
+    })
+    .await
+}
+
+/// One blob of an OCI layout of at most `limit` bytes, with its digest checked.
+///
+/// # Errors
+/// When it is missing, larger, or not what its digest says.
+pub async fn blob_bytes(path: &Path, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, LayoutError> {
+    let (path, blob) = (path.to_owned(), blob.clone());
+    blocking(move || bytes(&Container::open_at(&path)?, &blob, limit)).await
+}
+
+/// Copies one blob of an OCI layout into a store, with its digest checked, unless it is there.
+///
+/// # Errors
+/// When it is missing, or not what its digest says.
+pub async fn copy_blob(path: &Path, blob: &Descriptor, blobs: &Blobs) -> Result<(), LayoutError> {
+    let (path, blob, blobs) = (path.to_owned(), blob.clone(), blobs.clone());
+    blocking(move || copy(&Container::open_at(&path)?, &blob, &blobs)).await
+}
+
+fn manifest_bytes(container: &Container, wanted: &Descriptor, blobs: Option<&Blobs>) -> Result<Vec<u8>, LayoutError> {
+    let bytes = bytes(container, wanted, LARGEST_MANIFEST)?;
+    if let Some(blobs) = blobs {
+        blobs.put(&bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn bytes(container: &Container, wanted: &Descriptor, limit: u64) -> Result<Vec<u8>, LayoutError> {
+    let bytes = container.read(&name(wanted), limit)?;
     let found = crate::checksum::Checksum::of(&bytes, &wanted.digest);
     if found != wanted.digest {
         return Err(LayoutError::Mismatch { what: name(wanted), expected: wanted.digest.clone(), found: found.to_string() });
     }
-    blobs.put(&bytes)?;
     Ok(bytes)
 }

@@ -82,8 +82,11 @@ impl Registry {
         Err(failure.expect("there is at least one way to every repository"))
     }
 
-    /// A whole blob of at most `limit` bytes.
-    pub(crate) async fn small_blob(&self, repository: &Repository, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
+    /// A whole blob of at most `limit` bytes, verified.
+    ///
+    /// # Errors
+    /// As for [`Registry::fetch_blob`], and when it is larger.
+    pub async fn blob_bytes(&self, repository: &Repository, blob: &Descriptor, limit: u64) -> Result<Bytes, Error> {
         if blob.size > limit {
             return Err(Error::TooLarge { repository: repository.clone(), what: format!("blob {}", blob.digest), limit });
         }

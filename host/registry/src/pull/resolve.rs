@@ -120,7 +120,7 @@ impl Registry {
         let config_bytes = match kept {
             Some(bytes) => Bytes::from(bytes),
             None => {
-                let bytes = self.small_blob(repository, wanted, LARGEST_CONFIG).await?;
+                let bytes = self.blob_bytes(repository, wanted, LARGEST_CONFIG).await?;
                 if let Some(store) = store {
                     store.put(&bytes)?;
                 }

@@ -1,5 +1,6 @@
 //! Blobs: OCI distribution specification, "Pushing blobs" and "Mounting a blob from another repository".
 
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
@@ -11,7 +12,7 @@ use crate::credential::Action;
 use crate::error::Error;
 use crate::image::Descriptor;
 use crate::pull::announced;
-use crate::registry::Registry;
+use crate::registry::{Registry, Turn};
 use crate::source::BlobSource;
 use crate::transport::payload::Payload;
 use crate::transport::retry::{Retry, Verdict};
@@ -38,9 +39,9 @@ enum Begun {
 }
 
 impl Registry {
-    /// Puts a blob into a repository: nothing is sent when it is there, or can be mounted from one of `mount_from`
-    /// (repositories of other registries are passed over). `progress` gets the bytes sent so far, and starts over when
-    /// the upload does.
+    /// Puts a blob into a repository: nothing is sent when it is there, or can be mounted from a repository that this client
+    /// has seen it in or from one of `mount_from` (repositories of other registries are passed over). `progress` gets the
+    /// bytes sent so far, and starts over when the upload does. Parallel calls for one registry send a blob once.
     ///
     /// # Errors
     /// When the registry refuses it or cannot be reached, or `source` cannot be read.
@@ -53,11 +54,14 @@ impl Registry {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Placed, Error> {
         let route = self.route(repository, Action::Push)?;
+        let turn = self.turn_to_push(repository, &blob.digest);
+        let _my_turn = turn.lock().await;
         let placed = if self.is_known(repository, &blob.digest) {
             Placed::Existed
         } else {
+            let from = self.source_of_mount(repository, &blob.digest, mount_from);
             let _permit = self.inner.pushes.acquire().await.expect("the semaphore is never closed");
-            route.place(blob, source, mount_from, progress).await?
+            route.place(blob, source, from.as_ref(), progress).await?
         };
         if placed != Placed::Uploaded {
             progress(blob.size);
@@ -66,14 +70,50 @@ impl Registry {
         Ok(placed)
     }
 
+    /// Puts a blob into a repository where nothing has to be sent for that: because it is there, or can be mounted as in
+    /// [`Registry::push_blob`]. Whether it is in there now.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked.
+    pub async fn mount_blob(&self, repository: &Repository, blob: &Descriptor, mount_from: &[Repository]) -> Result<bool, Error> {
+        let route = self.route(repository, Action::Push)?;
+        let turn = self.turn_to_push(repository, &blob.digest);
+        let _my_turn = turn.lock().await;
+        let from = self.source_of_mount(repository, &blob.digest, mount_from);
+        let is_there = self.is_known(repository, &blob.digest)
+            || route.has_blob(&blob.digest).await?
+            || match from {
+                Some(from) => matches!(route.mount(&blob.digest, &from).await?, Some(Begun::Mounted)),
+                None => false,
+            };
+        if is_there {
+            self.remember(repository, &blob.digest);
+        }
+        Ok(is_there)
+    }
+
+    fn turn_to_push(&self, repository: &Repository, digest: &Digest) -> Turn {
+        let mut pushing = self.inner.pushing.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(pushing.entry((repository.registry().to_owned(), digest.clone())).or_default())
+    }
+
+    /// Another repository of the same registry that a blob can be mounted from: one that it was seen in, else one of
+    /// `mount_from`.
+    fn source_of_mount(&self, repository: &Repository, digest: &Digest, mount_from: &[Repository]) -> Option<Repository> {
+        let is_another = |from: &&Repository| from.registry() == repository.registry() && from.path() != repository.path();
+        let present = self.inner.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = present.iter().filter(|(_, known)| known == digest).map(|(from, _)| from);
+        seen.chain(mount_from).find(is_another).cloned()
+    }
+
     /// Whether this client has seen the blob in the repository.
     pub(super) fn is_known(&self, repository: &Repository, digest: &Digest) -> bool {
-        let present = self.inner.present.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let present = self.inner.present.lock().unwrap_or_else(PoisonError::into_inner);
         present.contains(&(repository.clone(), digest.clone()))
     }
 
     fn remember(&self, repository: &Repository, digest: &Digest) {
-        let mut present = self.inner.present.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut present = self.inner.present.lock().unwrap_or_else(PoisonError::into_inner);
         present.insert((repository.clone(), digest.clone()));
     }
 }
@@ -83,15 +123,14 @@ impl Route {
         &self,
         blob: &Descriptor,
         source: &dyn BlobSource,
-        mount_from: &[Repository],
+        mount_from: Option<&Repository>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Placed, Error> {
         if self.has_blob(&blob.digest).await? {
             return Ok(Placed::Existed);
         }
-        let here = |from: &&Repository| from.registry() == self.repository.registry() && from.path() != self.repository.path();
         let mut session = None;
-        if let Some(from) = mount_from.iter().find(here) {
+        if let Some(from) = mount_from {
             match self.mount(&blob.digest, from).await? {
                 Some(Begun::Mounted) => return Ok(Placed::Mounted),
                 Some(Begun::Session(url)) => session = Some(url),

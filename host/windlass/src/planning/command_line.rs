@@ -24,7 +24,7 @@ impl Planner<'_> {
         let mut adapters: BTreeMap<&str, Plugin> = BTreeMap::new();
         for (repository, tags) in by_repository {
             let resolved = registry_adapter::Destination::new(repository.clone(), "Docker");
-            if !step.push {
+            if !step.push && !step.build.caches_in_registries() {
                 meaning.destinations.push(Destination { resolved, tags, adapter: None });
                 continue;
             }

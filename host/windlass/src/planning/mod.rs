@@ -5,6 +5,7 @@ mod command_line;
 mod description;
 mod overrides;
 mod paths;
+mod shared_cache;
 mod tags;
 mod translated;
 
@@ -26,7 +27,7 @@ use crate::outside::Outside;
 use crate::plugins::Plugins;
 use crate::ports::WorkingDirectory;
 use crate::remote::contexts::{self, Supply};
-use crate::step::Step;
+use crate::step::{CacheSource, CacheTarget, SharedCache, Step};
 use crate::{bases, source};
 
 /// The adapter of references that no other one claims.
@@ -49,6 +50,12 @@ pub struct Request {
     pub overrides: Vec<String>,
     /// Registries that are reached somewhere else: `HOST=URL`.
     pub registry_map: Vec<String>,
+    /// The cache of steps' results, whatever the step says.
+    pub shared_cache: Option<SharedCache>,
+    /// Caches to read, in place of those of the step.
+    pub cache_from: Vec<CacheSource>,
+    /// Caches to write, in place of those of the step.
+    pub cache_to: Vec<CacheTarget>,
     /// Whether nothing is pushed, whatever the step says.
     pub no_push: bool,
     /// The JSON report.
@@ -66,6 +73,9 @@ impl Request {
             policies: Vec::new(),
             overrides: Vec::new(),
             registry_map: Vec::new(),
+            shared_cache: None,
+            cache_from: Vec::new(),
+            cache_to: Vec::new(),
             no_push: false,
             report: None,
         }
@@ -170,6 +180,7 @@ pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Plan
     };
     let supply = contexts::bring(&mut meaning.step.build, surroundings).await?;
     planner.adjust(&mut meaning.step)?;
+    planner.place_cache(&mut meaning);
     let recipe =
         engine::recipe(&meaning.step.build, supply.as_ref()).map_err(|findings| Failure::new(ExitCode::Plan, findings))?;
     let graph_facts = bases::read(&meaning.step.build, &recipe).map_err(|findings| Failure::new(ExitCode::Plan, findings))?;

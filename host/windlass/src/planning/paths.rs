@@ -23,6 +23,15 @@ impl Planner<'_> {
     pub(super) fn adjust(&self, step: &mut Step) -> Result<(), Failure> {
         self.adjust_registries(&mut step.registries)?;
         step.push &= !self.request.no_push;
+        if self.request.shared_cache.is_some() {
+            step.build.shared_cache.clone_from(&self.request.shared_cache);
+        }
+        if !self.request.cache_from.is_empty() {
+            step.build.cache_from.clone_from(&self.request.cache_from);
+        }
+        if !self.request.cache_to.is_empty() {
+            step.build.cache_to.clone_from(&self.request.cache_to);
+        }
         if self.request.report.is_some() {
             step.outputs.report.clone_from(&self.request.report);
         }

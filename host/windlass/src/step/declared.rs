@@ -31,6 +31,16 @@ const ROWS: &[Row] = &[
     ("no-cache", Kind::Flag, Some("false"), "Run every step again."),
     ("pull", Kind::Flag, Some("false"), "Ask the registry for base images even when a copy by the same tag is here."),
     ("no-cache-filter", Kind::Texts, None, "Stages, by name or number, of which no step is taken from the cache."),
+    ("cache", Kind::Flag, None, "Share results of steps with other machines by a repository of a registry."),
+    ("cache-repo", Kind::Text, None, "That repository. Default: `cache` below the first destination."),
+    ("cache-ttl-hours", Kind::Integer, None, "How old an entry of it may be, in hours. Default: 336, which is two weeks."),
+    ("cache-from", Kind::Texts, None, "Caches to read: type=registry,ref=REF, type=local,src=DIR, or REF alone."),
+    (
+        "cache-to",
+        Kind::Texts,
+        None,
+        "Caches to write: type=registry,ref=REF, type=local,dest=DIR or type=inline; mode=min|max, ignore-error=true.",
+    ),
     ("shm-size", Kind::Text, None, "The size of /dev/shm in RUN steps, such as 128m. Default: 64m."),
     ("ulimits", Kind::Texts, None, "NAME=SOFT[:HARD]: what processes of RUN steps may use, such as nofile=1024:4096."),
     ("memory-limit", Kind::Text, None, "How much memory RUN steps may use together, such as 2g or 500Mi."),
@@ -82,11 +92,6 @@ const ROWS: &[Row] = &[
 
 /// Settings of the plugins we replace that the embedded builder does not honour yet: named, and refused or noted.
 const LATER: &[Row] = &[
-    ("cache", Kind::Flag, None, "Use a registry cache."),
-    ("cache-repo", Kind::Text, None, "The repository of the registry cache."),
-    ("cache-from", Kind::Texts, None, "Caches to read."),
-    ("cache-to", Kind::Texts, None, "Caches to write."),
-    ("cache-ttl-hours", Kind::Integer, None, "How old a cache entry may be."),
     ("single-layer", Kind::Flag, None, "Make one layer of all steps."),
     ("squash", Kind::Flag, None, "Make one layer of all steps."),
     ("push-only", Kind::Flag, None, "Push an image that was built earlier."),

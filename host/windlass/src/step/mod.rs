@@ -1,6 +1,7 @@
 //! The step: what is to be built and where it goes, typed and checked, whoever asked for it in whatever words.
 
 mod annotation;
+mod caches;
 mod declared;
 mod export;
 mod fields;
@@ -11,10 +12,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use windlass_core::plan;
-use windlass_core::{Platform, Secret};
+use windlass_core::{Platform, Repository, Secret};
 use windlass_sandbox::{Limits, Ulimit};
 
 pub use annotation::{Annotation, AnnotationPlace, parse_annotation};
+pub use caches::{CachePlace, CacheSource, CacheTarget, parse_age, parse_cache_source, parse_cache_target, parse_repository};
 pub use declared::specs;
 pub use export::{Encoding, Export, ExportKind, Output, Place, parse_output};
 pub use limits::{parse_memory, parse_processors};
@@ -63,6 +65,12 @@ pub struct BuildSettings {
     pub no_cache: bool,
     /// Stages of which no step is taken from the cache.
     pub no_cache_stages: Vec<String>,
+    /// Where results of steps are shared with other machines.
+    pub shared_cache: Option<SharedCache>,
+    /// Caches that are read.
+    pub cache_from: Vec<CacheSource>,
+    /// Caches that are written.
+    pub cache_to: Vec<CacheTarget>,
     /// Whether base images are asked for anew. The embedded engine always asks which digest a tag has.
     pub pull: bool,
     /// Whether RUN steps that say nothing about it have no network.
@@ -111,6 +119,20 @@ impl BuildSettings {
     }
 }
 
+/// A cache of steps' results in a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedCache {
+    /// The repository; `cache` below the first destination when there is none.
+    pub repository: Option<Repository>,
+    /// How old an entry may be.
+    pub max_age: Duration,
+}
+
+impl SharedCache {
+    /// How old an entry may be when nothing is said about it: two weeks, as with kaniko.
+    pub const MAX_AGE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+}
+
 /// How much provenance tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provenance {
@@ -121,6 +143,20 @@ pub enum Provenance {
 }
 
 impl BuildSettings {
+    /// The repositories that results of steps are written to, besides the image's own.
+    pub(crate) fn cache_repositories(&self) -> Vec<&Repository> {
+        let shared = self.shared_cache.iter().filter_map(|cache| cache.repository.as_ref());
+        let mut repositories: Vec<_> = shared.chain(self.cache_to.iter().filter_map(CacheTarget::repository)).collect();
+        repositories.sort();
+        repositories.dedup();
+        repositories
+    }
+
+    /// Whether a registry has results of steps, or gets them.
+    pub(crate) fn caches_in_registries(&self) -> bool {
+        !self.cache_repositories().is_empty() || self.cache_from.iter().any(|source| source.repository().is_some())
+    }
+
     /// Whether attestations are attached to the image.
     #[must_use]
     pub fn is_attested(&self) -> bool {

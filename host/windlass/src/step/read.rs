@@ -6,6 +6,7 @@ use windlass_core::setting::{Origin, Settings};
 use windlass_core::{Finding, Platform, Secret};
 use windlass_sandbox::{Limits, Ulimit};
 
+use super::caches::{parse_cache_source, parse_cache_target};
 use super::declared::without_effect;
 use super::export::compression;
 use super::fields;
@@ -59,14 +60,14 @@ fn ignored(settings: &Settings) -> Vec<Finding> {
 /// Settings without which the result would be another one.
 const REFUSED: &[&str] = &["push-only", "source-tar-path", "source-image", "single-layer", "squash"];
 
-struct Reader<'a> {
-    settings: &'a Settings,
+pub(super) struct Reader<'a> {
+    pub(super) settings: &'a Settings,
     environment: &'a Environment,
     problems: Vec<Finding>,
 }
 
 impl Reader<'_> {
-    fn problem(&mut self, name: &str, message: impl Into<String>, help: &str) {
+    pub(super) fn problem(&mut self, name: &str, message: impl Into<String>, help: &str) {
         let origin = self.settings.get(name).map(|(_, origin)| origin.clone()).unwrap_or_default();
         self.problems.push(located(Finding::deny("settings/value", message), &origin).help(help));
     }
@@ -103,10 +104,13 @@ impl Reader<'_> {
             no_cache: settings.flag("no-cache"),
             pull: settings.flag("pull"),
             no_cache_stages: settings.texts("no-cache-filter").to_vec(),
+            shared_cache: self.shared_cache(),
+            cache_from: self.each("cache-from", parse_cache_source, "write such as `type=registry,ref=REF`"),
+            cache_to: self.each("cache-to", parse_cache_target, "write such as `type=registry,ref=REF,mode=max`"),
             no_network: false,
             allows_insecure: false,
             shm_size: self.parsed("shm-size", size),
-            ulimits: self.ulimits(),
+            ulimits: self.each("ulimits", Ulimit::parse, "write such as `nofile=1024:4096`"),
             limits: Limits {
                 memory: self.parsed("memory-limit", parse_memory),
                 processor: self.parsed("cpu-limit", parse_processors),
@@ -122,6 +126,17 @@ impl Reader<'_> {
             sbom: settings.flag("sbom"),
             source_date_epoch: self.epoch(),
         }
+    }
+
+    fn each<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>, help: &str) -> Vec<T> {
+        let mut values = Vec::new();
+        for text in self.settings.texts(name).iter().filter(|text| !text.is_empty()) {
+            match parse(text) {
+                Ok(value) => values.push(value),
+                Err(message) => self.problem(name, message, help),
+            }
+        }
+        values
     }
 
     fn platforms(&mut self) -> Vec<Platform> {
@@ -148,17 +163,6 @@ impl Reader<'_> {
             }
         }
         arguments
-    }
-
-    fn ulimits(&mut self) -> Vec<Ulimit> {
-        let mut limits = Vec::new();
-        for text in self.settings.texts("ulimits") {
-            match Ulimit::parse(text) {
-                Ok(limit) => limits.push(limit),
-                Err(message) => self.problem("ulimits", message, "write such as `nofile=1024:4096`"),
-            }
-        }
-        limits
     }
 
     fn hosts(&mut self) -> Vec<(String, String)> {
@@ -439,9 +443,23 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_said() {
-        let (_, notices) = step(&[("cache-repo", "x/cache"), ("cache", "false")], &[]).unwrap();
+        let (_, notices) = step(&[("quiet", "true"), ("verbosity", "")], &[]).unwrap();
         assert_eq!(notices.len(), 1);
-        assert!(notices[0].to_string().contains("`cache-repo` has no effect"));
+        assert!(notices[0].to_string().contains("`quiet` has no effect"));
+    }
+
+    #[test]
+    fn a_shared_cache_is_asked_for_by_its_flag_or_its_repository() {
+        let cache = |settings: &[(&str, &str)]| step(settings, &[]).unwrap().0.build.shared_cache;
+        assert_eq!(cache(&[]), None);
+        assert_eq!(cache(&[("cache", "false"), ("cache-repo", "r.example/x")]), None);
+        use crate::step::SharedCache;
+        let unnamed = cache(&[("cache", "true"), ("cache-ttl-hours", "0")]).unwrap();
+        assert_eq!(unnamed, SharedCache { repository: None, max_age: SharedCache::MAX_AGE });
+        let named = cache(&[("cache-repo", "r.example/x"), ("cache-ttl-hours", "2")]).unwrap();
+        assert_eq!((named.repository.unwrap().to_string(), named.max_age.as_secs()), ("r.example/x".to_owned(), 7200));
+        let problems = step(&[("cache-repo", "r.example/X"), ("cache-ttl-hours", "-1")], &[]).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
     }
 
     #[test]
