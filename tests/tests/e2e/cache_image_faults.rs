@@ -191,7 +191,7 @@ fn a_build_that_is_killed_while_it_writes_leaves_no_half_cache() {
         assert!(std::time::Instant::now() < end, "it never wrote");
     }
     run.kill();
-    run.finish();
+    assert!(!run.finish().status.success(), "it was killed in the middle");
     assert_eq!(cache.machine.read("cache/index.json"), before);
     assert_eq!(cache.build().1.digest, cache.original.digest);
 }
