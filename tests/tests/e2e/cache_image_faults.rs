@@ -100,20 +100,13 @@ fn configurations_that_were_swapped_or_make_no_sense_are_not_used() {
         assert!(said.contains("is not used") && said.contains(why), "{why}: {said}");
         assert_ne!(image.text("stamp"), cache.original.text("stamp"));
     };
-    let rows = cache.original.config.clone();
-    assert!(rows.get(FIELD).is_none(), "only the cache has it");
+    assert!(cache.original.config.get(FIELD).is_none(), "only the cache has it");
     cache.reconfigure(|config| config["rootfs"]["diff_ids"].as_array_mut().unwrap().rotate_left(1));
     // Every layer is found under what another one unpacks to.
     is_refused("unpacks to");
-    cache.reconfigure(|config| config[FIELD][0]["key"] = json!("../../etc"));
-    is_refused("makes no sense");
-    cache.reconfigure(|config| config[FIELD] = json!("records"));
-    is_refused("makes no sense");
     let row = json!({"key": "0".repeat(64), "created": "2026-01-02T03:04:05Z"});
     cache.reconfigure(|config| config[FIELD] = vec![row; 100_000].into());
     is_refused("larger than");
-    cache.reconfigure(|config| drop(config.as_object_mut().unwrap().remove(FIELD)));
-    is_refused("no cache of ours");
     // Another document in the configuration's place.
     fs::write(cache.blob(&cache.manifest()["config"]["digest"]), "{}").unwrap();
     is_refused("not used");

@@ -57,14 +57,8 @@ fn swapped_and_meaningless_entries_are_ignored_with_a_warning() {
         change(&mut entry);
         entry.to_string()
     };
-    let annotation = |name: &'static str, value: &'static str| {
-        with(&move |entry: &mut Value| entry["annotations"][format!("dev.windlass.cache.{name}")] = json!(value))
-    };
     let spoiled = [
         (other.to_string(), "another step"),
-        (annotation("key", "0"), "another step"),
-        (annotation("version", "999"), "`999` is not known"),
-        (annotation("created", "yesterday"), "created"),
         (with(&|entry| entry["annotations"] = json!({})), "no annotation"),
         (with(&|entry| entry["layers"] = json!([entry["layers"][0], entry["layers"][0]])), "2 layers"),
     ];
