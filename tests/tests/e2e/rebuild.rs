@@ -50,6 +50,24 @@ fn an_unchanged_rebuild_runs_no_step_and_gives_the_same_digest() {
 }
 
 #[test]
+fn an_unchanged_rebuild_of_several_stages_runs_no_step_either() {
+    let place = Place::new();
+    let base = format!("{}/base:1", place.registry.host());
+    let random = "RUN cat /proc/sys/kernel/random/uuid";
+    place.workspace.write(
+        "Dockerfile",
+        format!(
+            "FROM {base} AS one\nWORKDIR /src\nCOPY . .\n{random} > /made\nFROM {base}\nCOPY --from=one /made /made\n\
+             ADD b /b\n{random} > /second\n"
+        ),
+    );
+    let (_, image) = place.build(&[]);
+    let (second, again) = place.build(&[]);
+    assert!(second.iter().all(|(_, outcome)| outcome == "cached"), "{second:?}");
+    assert_eq!(image.digest, again.digest);
+}
+
+#[test]
 fn a_changed_file_runs_what_comes_after_it_and_nothing_before() {
     let place = Place::new();
     let (_, before) = place.build(&[]);
