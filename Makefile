@@ -34,7 +34,7 @@ demo: build ## build and push the project's own image to a registry on this mach
 
 test: build setup-test ## run the tests, against real servers on this machine
 	tests/conformance/check.py --bin $(BIN) --jobs 2
-	WINDLASS_BIN=$(abspath $(BIN)) cargo nextest run --release --workspace
+	WINDLASS_BIN=$(abspath $(BIN)) cargo nextest run --release --workspace --test-threads $$(($$(nproc) + 1))
 
 # A workspace of its own. Finds go to target/fuzz, beside the small corpus that is checked in.
 FUZZ_TARGETS := dockerfile expand ignore layer

@@ -57,7 +57,7 @@ fn an_unchanged_rebuild_of_several_stages_runs_no_step_either() {
     place.workspace.write(
         "Dockerfile",
         format!(
-            "FROM {base} AS one\nWORKDIR /src\nCOPY . .\n{random} > /made\nFROM {base}\nCOPY --from=one /made /made\n\
+            "FROM {base} AS one\nWORKDIR /src\nCOPY a .\n{random} > /made\nFROM {base}\nCOPY --from=one /made /made\n\
              ADD b /b\n{random} > /second\n"
         ),
     );
