@@ -77,8 +77,12 @@ pub struct PluginUse {
 pub struct Build {
     /// The context directory, as given.
     pub context: String,
-    /// The Dockerfile, as it will be opened.
-    pub dockerfile: String,
+    /// The Dockerfile, as it will be opened; nothing when an image is only pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dockerfile: Option<String>,
+    /// The archive whose image is only pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
     /// The target stage, where one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

@@ -10,6 +10,7 @@
 
 mod agents;
 mod ahead;
+mod archive;
 mod attestation;
 mod authorizing;
 mod bases;

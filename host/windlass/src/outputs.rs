@@ -144,7 +144,8 @@ mod tests {
             plugins: Vec::new(),
             build: Build {
                 context: ".".to_owned(),
-                dockerfile: "Dockerfile".to_owned(),
+                dockerfile: Some("Dockerfile".to_owned()),
+                archive: None,
                 target: None,
                 platforms: Vec::new(),
                 build_args: Vec::new(),

@@ -1,26 +1,25 @@
 //! Outside engines: what the mapper says, and what the host puts into its slots.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 use windlass_core::plan;
 use windlass_core::setting::Settings;
-use windlass_core::{Digest, EventSink, ExitCode, Finding, Invocation, Reference, Repository, Secret, chain};
+use windlass_core::{EventSink, ExitCode, Finding, Invocation, Reference, Repository, Secret, chain};
 use windlass_engines::{Engine, Fill};
-use windlass_registry::image::{Document, ImageConfig};
-use windlass_registry::{Action, Blobs, Credential, CredentialSource, layout};
+use windlass_registry::{Action, Blobs, Credential, CredentialSource};
 use windlass_runtime::host::build_request::BuildRequest;
 use windlass_runtime::{Context, Plugin, engine_mapper};
 
+use crate::archive;
 use crate::bases::Facts;
 use crate::credentials::Credentials;
 use crate::engine::secret_value;
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::images::{Image, Member};
+use crate::images::Image;
 use crate::plugins::refused;
 use crate::step::{Annotation, AnnotationPlace, ArgumentValue, BuildSettings, Step};
 
@@ -162,23 +161,10 @@ pub(crate) async fn build(
     let variables = environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let engine = Engine { environment: variables, scratch, events: events.clone() };
     let handed = engine.run(&outside.invocation, &fill).await?;
-    let unusable = |message: String| Failure::one(ExitCode::Build, Finding::deny("engine/image", message));
-    let images = layout::read(&handed.path, blobs).await.map_err(|error| unusable(chain(&error)))?;
-    let Some(image) = images.into_iter().next() else {
-        return Err(unusable(format!("the engine `{}` handed over a layout without an image", outside.invocation.program)));
-    };
-    let manifest = image.tree.manifests().iter().find(|manifest| matches!(manifest.document(), Ok(Document::Image(_))));
-    let manifest = manifest.cloned().ok_or_else(|| unusable("the engine's layout lists no image".to_owned()))?;
-    let Ok(Document::Image(document)) = manifest.document() else {
-        return Err(unusable("the engine's image has no manifest".to_owned()));
-    };
-    let config_digest: Digest = document.config.digest.clone();
-    let bytes = blobs.read(&config_digest, 8 << 20).map_err(|error| unusable(chain(&error)))?;
-    let config = ImageConfig::parse(&bytes).map_err(|error| unusable(error.to_string()))?;
-    let member = Member { platform: config.platform(), manifest, config, config_digest, annotations: Default::default() };
-    let source = Arc::new(blobs.clone());
-    let (annotations, origins) = Default::default();
-    Ok(Image { tree: image.tree, members: vec![member], annotations, bases: Vec::new(), source, origins })
+    archive::read(&handed.path, blobs).await.map_err(|why| {
+        let message = format!("the engine `{}` handed over no usable image: {why}", outside.invocation.program);
+        Failure::one(ExitCode::Build, Finding::deny("engine/image", message))
+    })
 }
 
 /// A docker `config.json` with what the base images are read with, and nothing else (containers-auth.json(5)).

@@ -1,6 +1,6 @@
 //! A plan is carried out: admitted, built, admitted again, exported, pushed, reported.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -17,19 +17,20 @@ use windlass_runtime::{Capability, Context, Plugin, policy, registry_adapter};
 use windlass_sandbox::{Cancel, Probe};
 
 use crate::ahead::Ahead;
+use crate::archive;
 use crate::attestation::Facts;
 use crate::authorizing::{self, Access};
 use crate::cache;
 use crate::caches::{Caches, GivenUp, RegistryCache};
 use crate::credentials::Credentials;
 use crate::encoding::Encoder;
-use crate::engine::{self, Circumstances};
+use crate::engine::{self, Circumstances, Recipe};
 use crate::failure::Failure;
 use crate::images::Image;
 use crate::inside::Inside;
 use crate::outputs;
 use crate::outside;
-use crate::planning::{Destination, Planned, Surroundings};
+use crate::planning::{Destination, Material, Planned, Surroundings};
 use crate::plugins::refused;
 use crate::publish::{self, Target};
 use crate::registry_view::Look;
@@ -124,7 +125,8 @@ impl Run<'_> {
             .map(|destination| Target { repository: destination.resolved.repository.clone(), tags: destination.tags.clone() })
             .collect();
         let names: Vec<Reference> = targets.iter().flat_map(Target::references).collect();
-        let built = if self.planned.outside.is_some() { Compression::default() } else { self.compression() };
+        let is_built_here = self.planned.outside.is_none() && step.archive.is_none();
+        let built = if is_built_here { self.compression() } else { Compression::default() };
         let facts = Facts {
             build: &step.build,
             dockerfile: self.dockerfile(),
@@ -324,9 +326,13 @@ impl Run<'_> {
         caches: Option<&Arc<Caches>>,
         report: &mut Report,
     ) -> Result<Image, Failure> {
-        let Planned { step, recipe, outside, graph_facts, .. } = self.planned;
+        let Planned { step, material, outside, graph_facts, .. } = self.planned;
         let environment = &self.surroundings.environment;
         let events = &self.surroundings.events;
+        let recipe = match material {
+            Material::Recipe(recipe) => recipe,
+            Material::Archive(path) => return self.taken_over(path, store).await,
+        };
         if let Some(outside) = outside {
             let scratch = self.machine.store.join("engines");
             let fill = outside::fill(step, &recipe.path, graph_facts, environment, credentials).await?;
@@ -360,9 +366,17 @@ impl Run<'_> {
             .map_err(|error| Failure::one(ExitCode::Internal, Finding::deny("internal", chain(&error))))
     }
 
-    /// The Dockerfile's path below the context, or its name where it lies elsewhere.
+    /// The image of an archive, which is pushed as it is.
+    async fn taken_over(&self, path: &Path, store: &Store) -> Result<Image, Failure> {
+        archive::read(path, store.blobs()).await.map_err(|why| {
+            let finding = Finding::deny("archive/image", format!("the archive cannot be pushed: {why}")).about("source-tar-path");
+            Failure::one(ExitCode::Build, finding.help("write it with `tar-path`, `docker save`, or `skopeo copy` to an archive"))
+        })
+    }
+
+    /// The Dockerfile's path below the context, or its name where it lies elsewhere; nothing where nothing is built.
     fn dockerfile(&self) -> String {
-        let path = &self.planned.recipe.path;
+        let Material::Recipe(Recipe { path, .. }) = &self.planned.material else { return String::new() };
         let below = path.strip_prefix(&self.planned.step.build.context).ok();
         let name = below.or_else(|| path.file_name().map(std::path::Path::new)).unwrap_or(path);
         name.to_string_lossy().into_owned()

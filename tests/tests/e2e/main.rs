@@ -40,6 +40,7 @@ mod platforms;
 mod plugin_author;
 mod plugin_command;
 mod progress;
+mod push_only;
 mod pushing;
 mod rebuild;
 mod registry_cache;

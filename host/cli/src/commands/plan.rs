@@ -47,8 +47,11 @@ fn table(plan: &Plan) -> String {
     if !plan.engine.command.is_empty() {
         rows.push(row(&["command", &plan.engine.command.join(" ")]));
     }
-    rows.push(row(&["context", &plan.build.context]));
-    rows.push(row(&["dockerfile", &plan.build.dockerfile]));
+    match &plan.build.archive {
+        Some(archive) => rows.push(row(&["archive", archive])),
+        None => rows.push(row(&["context", &plan.build.context])),
+    }
+    rows.extend(plan.build.dockerfile.as_ref().map(|dockerfile| row(&["dockerfile", dockerfile])));
     rows.extend(plan.build.target.as_ref().map(|target| row(&["target", target])));
     for platform in &plan.build.platforms {
         rows.push(row(&["platform", &platform.to_string()]));

@@ -137,7 +137,7 @@ impl HostPlanView for HostState {
     }
 
     fn dockerfile(&mut self, handle: Resource<PlanHandle>) -> wasmtime::Result<String> {
-        self.plan(&handle, |plan| plan.build.dockerfile.clone())
+        self.plan(&handle, |plan| plan.build.dockerfile.clone().unwrap_or_default())
     }
 
     fn target(&mut self, handle: Resource<PlanHandle>) -> wasmtime::Result<Option<String>> {

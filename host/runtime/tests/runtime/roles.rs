@@ -256,7 +256,8 @@ fn plan() -> Plan {
         plugins: Vec::new(),
         build: Build {
             context: ".".to_owned(),
-            dockerfile: "Dockerfile".to_owned(),
+            dockerfile: Some("Dockerfile".to_owned()),
+            archive: None,
             target: None,
             platforms: Vec::new(),
             build_args: Vec::new(),

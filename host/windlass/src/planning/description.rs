@@ -4,9 +4,8 @@ use windlass_core::plan::{self, Plan, PlannedSetting, SettingState};
 use windlass_runtime::Plugin;
 use windlass_runtime::dialect::{Outcome, Target, Translation, Verdict};
 
-use super::{DEFAULT_ADAPTER, EMBEDDED, Meaning, Planner};
+use super::{DEFAULT_ADAPTER, EMBEDDED, Material, Meaning, Planner};
 use crate::bases;
-use crate::engine::Recipe;
 use crate::outside::Outside;
 use crate::remote::contexts::Supply;
 
@@ -14,7 +13,7 @@ impl Planner<'_> {
     pub(super) fn describe(
         &self,
         meaning: &Meaning,
-        recipe: &Recipe,
+        material: &Material,
         facts: &bases::Facts,
         outside: Option<&Outside>,
         supply: Option<&Supply>,
@@ -39,7 +38,14 @@ impl Planner<'_> {
                 context: supply
                     .and_then(|supply| supply.context.clone())
                     .unwrap_or_else(|| step.build.context.display().to_string()),
-                dockerfile: recipe.title.clone(),
+                dockerfile: match material {
+                    Material::Recipe(recipe) => Some(recipe.title.clone()),
+                    Material::Archive(_) => None,
+                },
+                archive: match material {
+                    Material::Recipe(_) => None,
+                    Material::Archive(path) => Some(path.display().to_string()),
+                },
                 target: step.build.target.clone(),
                 platforms: step.build.target_platforms(),
                 build_args: step.build.arguments.iter().map(|argument| (argument.name.clone(), argument.shown())).collect(),

@@ -128,7 +128,7 @@ pub struct Planned {
     /// The plan.
     pub plan: Plan,
     pub(crate) step: Step,
-    pub(crate) recipe: Recipe,
+    pub(crate) material: Material,
     pub(crate) destinations: Vec<Destination>,
     pub(crate) outside: Option<Outside>,
     pub(crate) policies: Vec<(Plugin, Settings)>,
@@ -144,6 +144,14 @@ impl std::fmt::Debug for Planned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Planned").field("plan", &self.plan).finish_non_exhaustive()
     }
+}
+
+/// What an image is made from.
+pub(crate) enum Material {
+    /// A Dockerfile.
+    Recipe(Recipe),
+    /// Nothing: it is in this archive.
+    Archive(PathBuf),
 }
 
 /// A destination with the adapter that answers for it.
@@ -181,10 +189,11 @@ pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Plan
     let supply = contexts::bring(&mut meaning.step.build, surroundings).await?;
     planner.adjust(&mut meaning.step)?;
     planner.place_cache(&mut meaning);
-    let recipe =
-        engine::recipe(&meaning.step.build, supply.as_ref()).map_err(|findings| Failure::new(ExitCode::Plan, findings))?;
-    let graph_facts = bases::read(&meaning.step.build, &recipe).map_err(|findings| Failure::new(ExitCode::Plan, findings))?;
-    let outside = planner.outside(&meaning, &graph_facts).await?;
+    let (material, graph_facts) = planner.material(&meaning.step, supply.as_ref())?;
+    let outside = match material {
+        Material::Recipe(_) => planner.outside(&meaning, &graph_facts).await?,
+        Material::Archive(_) => None,
+    };
     if let Some(outside) = &outside {
         meaning.plugins.push(outside.mapper.clone());
     }
@@ -192,11 +201,11 @@ pub async fn plan(request: &Request, surroundings: &Surroundings) -> Result<Plan
     meaning.plugins.extend(policies.iter().map(|(plugin, _)| plugin.clone()));
     planner.refuse_unused_overrides(&meaning)?;
     planner.refuse_unknown_plugins(&meaning).await?;
-    let plan = planner.describe(&meaning, &recipe, &graph_facts, outside.as_ref(), supply.as_ref());
+    let plan = planner.describe(&meaning, &material, &graph_facts, outside.as_ref(), supply.as_ref());
     Ok(Planned {
         plan,
         step: meaning.step,
-        recipe,
+        material,
         destinations: meaning.destinations,
         outside,
         policies,
@@ -215,6 +224,29 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// What the image is made from, and what is known of it before the build.
+    fn material(&self, step: &Step, supply: Option<&Supply>) -> Result<(Material, bases::Facts), Failure> {
+        let Some(archive) = &step.archive else {
+            let read = || {
+                let recipe = engine::recipe(&step.build, supply)?;
+                let facts = bases::read(&step.build, &recipe)?;
+                Ok((Material::Recipe(recipe), facts))
+            };
+            return read().map_err(|findings| Failure::new(ExitCode::Plan, findings));
+        };
+        if self.request.engine != EMBEDDED {
+            let message = format!("only a push is wanted, and the engine `{}` would build", self.request.engine);
+            let finding = Finding::deny("settings/engine", message).about("push-only");
+            return Err(Failure::one(ExitCode::Settings, finding.help("name no engine")));
+        }
+        if !archive.exists() {
+            let message = format!("there is no archive {}", archive.display());
+            let finding = Finding::deny("settings/archive", message).about("source-tar-path");
+            return Err(Failure::one(ExitCode::Plan, finding.help("check the path; it begins in the working directory")));
+        }
+        Ok((Material::Archive(archive.clone()), bases::Facts::default()))
+    }
+
     fn context(&self, plugin: &Plugin) -> Context {
         let mut context = Context::closed(self.surroundings.events.clone()).allow(self.surroundings.plugins.allowed(plugin));
         context.files = Some(Arc::new(WorkingDirectory(self.surroundings.directory.clone())));

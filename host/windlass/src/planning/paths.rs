@@ -60,6 +60,7 @@ fn resolve_paths(step: &mut Step, directory: &std::path::Path) {
         return;
     }
     step.build.context = directory.join(&step.build.context);
+    step.archive = step.archive.take().map(|path| directory.join(path));
     let outputs = &mut step.outputs;
     let single = [
         &mut outputs.artifact_file,

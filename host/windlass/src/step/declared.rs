@@ -88,14 +88,14 @@ const ROWS: &[Row] = &[
         Some("false"),
         "End successfully without building when a tag is in the repository already.",
     ),
+    ("push-only", Kind::Flag, None, "Push the image of an archive, and build nothing."),
+    ("source-tar-path", Kind::Text, None, "What push-only pushes: a docker archive, an OCI archive or an OCI layout."),
 ];
 
 /// Settings of the plugins we replace that the embedded builder does not honour yet: named, and refused or noted.
 const LATER: &[Row] = &[
     ("single-layer", Kind::Flag, None, "Make one layer of all steps."),
     ("squash", Kind::Flag, None, "Make one layer of all steps."),
-    ("push-only", Kind::Flag, None, "Push an image that was built earlier."),
-    ("source-tar-path", Kind::Text, None, "The archive that push-only pushes."),
     ("source-image", Kind::Text, None, "The image that push-only pushes."),
     ("quiet", Kind::Flag, None, "Print less."),
     ("verbosity", Kind::Text, None, "How much is printed."),

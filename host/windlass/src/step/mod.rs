@@ -30,6 +30,8 @@ pub struct Step {
     pub name: Option<String>,
     /// What is built.
     pub build: BuildSettings,
+    /// The archive whose image is pushed in place of one that is built.
+    pub archive: Option<PathBuf>,
     /// Tags as the user gave them; checked when the plan is made.
     pub tags: Vec<String>,
     /// Whether the image is pushed.

@@ -27,6 +27,7 @@ pub(crate) fn read(settings: &Settings, environment: &Environment) -> Result<(St
     let step = Step {
         name: settings.text("name").map(str::to_owned),
         build: reader.build(),
+        archive: reader.archive(),
         tags: settings.texts("tags").to_vec(),
         push: settings.flag("push"),
         skip_push_if_tag_exists: settings.flag("skip-push-if-tag-exists"),
@@ -58,7 +59,7 @@ fn ignored(settings: &Settings) -> Vec<Finding> {
 }
 
 /// Settings without which the result would be another one.
-const REFUSED: &[&str] = &["push-only", "source-tar-path", "source-image", "single-layer", "squash"];
+const REFUSED: &[&str] = &["source-image", "single-layer", "squash"];
 
 pub(super) struct Reader<'a> {
     pub(super) settings: &'a Settings,
@@ -137,6 +138,25 @@ impl Reader<'_> {
             }
         }
         values
+    }
+
+    /// What is pushed without a build.
+    fn archive(&mut self) -> Option<PathBuf> {
+        if !self.settings.flag("push-only") {
+            return None;
+        }
+        let archive = self.path("source-tar-path");
+        if archive.is_none() {
+            let message = "only a push is wanted, and no archive is named whose image is pushed";
+            self.problem("push-only", message, "name a docker archive, an OCI archive or a layout with `source-tar-path`");
+        }
+        for name in ["provenance", "sbom"] {
+            let asks = self.settings.get(name).is_some_and(|(value, _)| !matches!(value.to_string().as_str(), "" | "false"));
+            if asks {
+                self.problem(name, "nothing is built that could be attested: only a push is wanted", "take the setting out");
+            }
+        }
+        archive
     }
 
     fn platforms(&mut self) -> Vec<Platform> {
@@ -301,7 +321,10 @@ impl Reader<'_> {
                 self.problem(
                     name,
                     format!("`{name}` is not supported yet, and without it the result would be another one"),
-                    "take the setting out",
+                    match *name {
+                        "source-image" => "save the image to an archive, and name that with `source-tar-path`",
+                        _ => "take the setting out",
+                    },
                 );
             }
         }
