@@ -5,14 +5,12 @@ use windlass_e2e::{DockerRegistry, Workspace};
 
 use crate::plugin_author::{build_example, step_to};
 
-const GRANTS: &str = "[grants]\nguest-tagger = [\"registry-view\"]\nguest-policy = [\"registry-view\"]\n";
-
-/// A step for a registry that wants a password.
-fn workspace(registry: &DockerRegistry) -> Workspace {
+/// A step for a registry that wants a password, and configurations with and without the grant for a plugin.
+fn workspace(registry: &DockerRegistry, plugin: &str) -> Workspace {
     let workspace = Workspace::new();
     workspace.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
     workspace.write("step.yaml", step_to(registry.host()));
-    workspace.write("granted.toml", GRANTS);
+    workspace.write("granted.toml", format!("[grants]\n{plugin} = [\"registry-view\"]\n"));
     workspace.write("closed.toml", "");
     workspace
 }
@@ -22,7 +20,7 @@ const PASSWORD: [&str; 4] = ["--set", "push-credentials.username=ci", "--set", "
 #[test]
 fn a_tag_policy_with_the_grant_sees_the_tags_that_are_there() {
     let registry = DockerRegistry::with_login("ci", "canary-look-6e1f");
-    let workspace = workspace(&registry);
+    let workspace = workspace(&registry, "guest-tagger");
     let plugin = build_example("windlass-test-guests", "guest_tagger").display().to_string();
     let run = |command: &str, configuration: &str, mode: &str| {
         let run = workspace.windlass([command, "step.yaml", "--config", configuration, "--tag-policy", &plugin]);
@@ -41,7 +39,7 @@ fn a_tag_policy_with_the_grant_sees_the_tags_that_are_there() {
 #[test]
 fn a_policy_with_the_grant_sees_each_destination() {
     let registry = DockerRegistry::with_login("ci", "canary-look-6e1f");
-    let workspace = workspace(&registry);
+    let workspace = workspace(&registry, "guest-policy");
     let plugin = build_example("windlass-test-guests", "guest_policy").display().to_string();
     workspace.windlass(["run", "step.yaml"]).args(PASSWORD).run().succeeds();
     let run = |configuration: &str| {
@@ -57,7 +55,7 @@ fn a_policy_with_the_grant_sees_each_destination() {
 #[test]
 fn a_plan_that_needs_a_look_tells_why_there_is_none() {
     let registry = DockerRegistry::with_login("ci", "canary-look-6e1f");
-    let workspace = workspace(&registry);
+    let workspace = workspace(&registry, "guest-tagger");
     let plugin = build_example("windlass-test-guests", "guest_tagger").display().to_string();
     let run = workspace.windlass(["plan", "step.yaml", "--config", "granted.toml", "--tag-policy", &plugin]);
     // The guest makes a tag of the refusal.
