@@ -8,6 +8,11 @@ impl Planner<'_> {
     /// Gives the cache its repository, or tells why there is none.
     pub(super) fn place_cache(&self, meaning: &mut Meaning) {
         let build = &mut meaning.step.build;
+        if meaning.step.archive.is_some() {
+            // No step is run whose result could be shared.
+            (build.shared_cache, build.cache_from, build.cache_to) = Default::default();
+            return;
+        }
         let engine = meaning.translation.engine.as_deref().filter(|_| self.request.engine == EMBEDDED);
         let engine = engine.unwrap_or(&self.request.engine);
         if engine != EMBEDDED {
