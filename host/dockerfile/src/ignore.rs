@@ -78,6 +78,18 @@ impl IgnoreRules {
         Entry { is_ignored: verdict.is_matched, is_closed, directory: verdict.directory }
     }
 
+    /// Whether any rule lets paths in again.
+    #[must_use]
+    pub fn has_exceptions(&self) -> bool {
+        self.patterns.has_exceptions()
+    }
+
+    /// Whether a rule leaves out all that there is at the top: `*`, `**` or `**/*`.
+    #[must_use]
+    pub fn ignores_everything(&self) -> bool {
+        self.patterns.matches_everything()
+    }
+
     /// Whether a path, separated by `/` and below the context, is left out.
     #[must_use]
     pub fn is_ignored(&self, path: &[u8]) -> bool {

@@ -64,13 +64,12 @@ pub fn parse(text: &str) -> Result<Option<RemoteSource>, RemoteError> {
     }
     let mut git = GitSource { remote: address.to_owned(), ..GitSource::default() };
     query.map_or(Ok(()), |query| read_query(query, &mut git)).map_err(refuse)?;
-    if let Some(fragment) = fragment.filter(|fragment| !fragment.is_empty()) {
-        if git.reference.is_some() || git.subdirectory.is_some() {
-            return Err(refuse("it names a ref or directory both behind `?` and behind `#`".to_owned()));
-        }
-        let (reference, subdirectory) = fragment.split_once(':').unwrap_or((fragment, ""));
-        git.reference = Some(reference.to_owned()).filter(|text| !text.is_empty());
-        git.subdirectory = Some(subdirectory.to_owned()).filter(|text| !text.is_empty());
+    let (reference, subdirectory) = fragment.map_or(("", ""), |text| text.split_once(':').unwrap_or((text, "")));
+    name_once(&mut git.reference, reference, "ref").map_err(refuse)?;
+    name_once(&mut git.subdirectory, subdirectory, "directory").map_err(refuse)?;
+    if git.reference.is_none() {
+        // A commit that is named in full needs no ref to be found.
+        git.reference = git.checksum.clone().filter(|checksum| matches!(checksum.len(), 40 | 64));
     }
     check_git(&git).map_err(refuse)?;
     Ok(Some(RemoteSource::Git(git)))
@@ -131,21 +130,39 @@ fn is_secure_copy(text: &str) -> bool {
     rest.split_once(':').is_some_and(|(host, path)| word(user, "-_") && word(host, "-.") && !path.is_empty())
 }
 
+/// What the query and the fragment both name must be the same.
+fn name_once(slot: &mut Option<String>, value: &str, what: &str) -> Result<(), String> {
+    match slot {
+        Some(other) if !value.is_empty() && other != value => {
+            Err(format!("it names two: the {what} `{other}` behind `?` and `{value}` behind `#`"))
+        }
+        None if !value.is_empty() => {
+            *slot = Some(value.to_owned());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn read_query(query: &str, git: &mut GitSource) -> Result<(), String> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = decode(value)?;
         let switch = || match value.as_str() {
-            "" | "1" | "true" => Ok(true),
-            "0" | "false" => Ok(false),
+            "" | "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
+            "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
             _ => Err(format!("`{name}` is `{value}`, which is neither true nor false")),
         };
+        let full = |prefix: &str| Some(format!("{prefix}{}", value.strip_prefix(prefix).unwrap_or(&value)));
         let reference = match name {
             "ref" => Some(value.clone()),
-            "branch" => Some(format!("refs/heads/{value}")),
-            "tag" => Some(format!("refs/tags/{value}")),
+            "branch" => full("refs/heads/"),
+            "tag" => full("refs/tags/"),
             _ => None,
         };
+        if value.is_empty() && !matches!(name, "keep-git-dir" | "submodules") {
+            return Err(format!("`{name}` has no value"));
+        }
         if let Some(reference) = reference {
             if git.reference.replace(reference).is_some() {
                 return Err("more than one of `ref`, `branch` and `tag` is given".to_owned());
@@ -254,6 +271,13 @@ mod tests {
         assert_eq!(query.checksum.as_deref(), Some("0123456789"));
         assert!(query.keeps_git_directory && query.skips_submodules);
         assert_eq!(git("https://x.test/a.git#:sub").reference, None);
+        let both = git("https://x.test/a.git?ref=v1&subdir=d&keep-git-dir=T#v1:d");
+        assert_eq!((both.reference.as_deref(), both.subdirectory.as_deref()), (Some("v1"), Some("d")));
+        assert_eq!(git("https://x.test/a.git?tag=refs/tags/v1").reference.as_deref(), Some("refs/tags/v1"));
+        let mixed = git("https://x.test/a.git?subdir=d#v1");
+        assert_eq!((mixed.reference.as_deref(), mixed.subdirectory.as_deref()), (Some("v1"), Some("d")));
+        let hash = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(git(&format!("https://x.test/a.git?checksum={hash}")).reference.as_deref(), Some(hash));
     }
 
     #[test]
@@ -267,6 +291,8 @@ mod tests {
             "https://x.test/a.git?unknown=1",
             "https://x.test/a.git?ref=a&tag=b",
             "https://x.test/a.git?ref=a#b",
+            "https://x.test/a.git?subdir=a#v1:b",
+            "https://x.test/a.git?ref=",
             "https://x.test/a.git?checksum=xyz",
             "https://x.test/a.git?ref=%0a",
         ] {

@@ -125,6 +125,19 @@ impl PathPatterns {
         verdict.is_matched
     }
 
+    /// Whether there is any pattern with `!`.
+    #[must_use]
+    pub fn has_exceptions(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.is_exception)
+    }
+
+    /// Whether a pattern matches all that there is at the top: `*`, `**` or `**/*`.
+    #[must_use]
+    pub fn matches_everything(&self) -> bool {
+        let everything = ["*", "**", "**/*"].map(|text| Form::parse(text.as_bytes()).ok());
+        self.patterns.iter().any(|pattern| !pattern.is_exception && everything.contains(&Some(pattern.form.clone())))
+    }
+
     /// Whether an exception may take back something below a directory that is matched.
     ///
     /// Where patterns say what is left out, a matched directory for which this is false need not be walked.

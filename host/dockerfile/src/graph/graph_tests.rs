@@ -57,16 +57,28 @@ fn a_base_that_is_empty_or_a_platform_that_is_none_is_named() {
 
 #[test]
 fn only_what_the_target_needs_is_needed() {
-    let text = "FROM a AS one\nFROM UPPER AS broken\nFROM b AS two\nCOPY --from=one /x /x\nFROM two AS three\nRUN --mount=from=four-image,target=/f true\nFROM c AS last";
+    let text = "FROM a AS one\nFROM gone AS unused\nFROM b AS two\nCOPY --from=one /x /x\nFROM two AS three\nRUN --mount=from=four-image,target=/f true\nFROM c AS last";
     assert_eq!(graph(text).needed(), [4]);
     let for_target = |target: &str| with(text, &Request { target: Some(target.to_owned()), ..request() });
     let graph = for_target("THREE").unwrap();
     assert_eq!((graph.target(), graph.needed()), (3, [0, 2, 3].as_slice()));
     assert_eq!((graph.dependencies(3), graph.dependencies(2)), (vec![2], vec![0]));
     assert!(for_target("0").unwrap_err()[0].help.as_ref().unwrap().starts_with("the stages are"));
-    assert!(for_target("broken").unwrap_err()[0].message.contains("UPPER"));
     let missing = &for_target("tree").unwrap_err()[0];
     assert!(missing.message.contains("tree") && missing.help.as_ref().unwrap().contains("three"));
+}
+
+#[test]
+fn what_is_no_image_name_is_refused_also_where_it_is_not_needed() {
+    assert!(told("FROM UPPER AS unused\nFROM a").contains("UPPER"));
+    assert!(told("FROM a AS unused\nCOPY --from=No:pe / /\nFROM a").contains("No:pe"));
+}
+
+#[test]
+fn only_devices_that_are_required_are_refused() {
+    assert!(told("FROM a\nRUN --device=x.test/y=z,required true").contains("`x.test/y=z`"));
+    assert_eq!(graph("FROM a\nRUN --device=x.test/y true").needed(), [0]);
+    assert_eq!(graph("FROM a\nRUN --device=x.test/y,required true\nFROM b").needed(), [1]);
 }
 
 #[test]

@@ -270,7 +270,8 @@ impl BuildGraph {
         self.arguments.given.keys().map(String::as_str).filter(|name| !is_known(name)).collect()
     }
 
-    /// Works out what is needed, triggers of stages included, and refuses circles and uses before definition.
+    /// Works out what is needed, triggers of stages included, and refuses circles, uses before definition, and what is no
+    /// image's name, in stages that are not needed too.
     fn settle(&mut self) -> Result<(), Vec<Finding>> {
         loop {
             order::refuse_circles(&self.stages).map_err(|finding| vec![*finding])?;
@@ -280,9 +281,10 @@ impl BuildGraph {
             }
         }
         let mut findings = Vec::new();
+        self.stages.iter().for_each(|stage| refuse_bad_images(stage, &mut findings));
         for &index in &self.needed {
             order::refuse_later(&self.stages, index, &mut findings);
-            refuse_bad_images(&self.stages[index], &mut findings);
+            refuse_devices(&self.stages[index], &mut findings);
         }
         if findings.is_empty() { Ok(()) } else { Err(findings) }
     }
@@ -297,6 +299,18 @@ impl BuildGraph {
             })
             .collect();
         if findings.is_empty() { Ok(()) } else { Err(findings) }
+    }
+}
+
+/// RUN steps have no devices. One that is not required may be missing.
+fn refuse_devices(stage: &Stage, findings: &mut Vec<Finding>) {
+    for step in &stage.steps {
+        let Instruction::Run(run) = &step.statement.instruction else { continue };
+        if let Some(device) = run.devices.iter().find(|device| device.is_required) {
+            let message = format!("the device `{}` is required, and RUN steps have no devices", expand::clip(&device.name));
+            let finding = Finding::deny("dockerfile/device", message).at(step.statement.place.clone());
+            findings.push(finding.help("leave `required` out if the step can do without it"));
+        }
     }
 }
 

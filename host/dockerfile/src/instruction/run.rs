@@ -79,7 +79,7 @@ impl RunInstruction {
         if heredoc::recognise(text).is_some() {
             let body = self.heredocs[0].without_tabs();
             let name = &self.heredocs[0].name;
-            if self.heredocs[0].body.starts_with("#!") {
+            if body.starts_with("#!") {
                 let arguments = with_shell(shell, format!("{SCRIPT_DIRECTORY}/{name}"));
                 let script = InlineFile { name: name.clone(), content: body, expands: false };
                 return Execution { arguments, script: Some(script) };

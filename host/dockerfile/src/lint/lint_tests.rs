@@ -42,7 +42,7 @@ fn every_rule_is_broken_by_its_bad_example_and_not_by_its_good_one() {
     let cases = [
         ("StageNameCasing", "FROM a AS Base", "FROM a AS base", 1),
         ("FromAsCasing", "FROM a as b", "from a as b", 1),
-        ("NoEmptyContinuation", "FROM a\nRUN b && \\\n\n c", "FROM a\nRUN b && \\\n# x\n c", 3),
+        ("NoEmptyContinuation", "FROM a\nRUN b && \\\n\n c", "FROM a\nRUN b && \\\n# x\n c", 4),
         ("ConsistentInstructionCasing", "FROM a\nrun x\nUSER u", "FROM a\nRUN x\nUSER u", 2),
         ("ConsistentInstructionCasing", "from a\nrun x\nUSER u", "from a\nrun x\nuser u", 3),
         ("ConsistentInstructionCasing", "FROM a\nRun x", "FROM a\nRUN x", 2),
@@ -61,9 +61,10 @@ fn every_rule_is_broken_by_its_bad_example_and_not_by_its_good_one() {
         ("MultipleInstructionsDisallowed", "FROM a\nHEALTHCHECK NONE\nHEALTHCHECK CMD x", "FROM a\nHEALTHCHECK CMD x", 2),
         ("LegacyKeyValueFormat", "FROM a\nENV x y", "FROM a\nENV x=y", 2),
         ("LegacyKeyValueFormat", "FROM a\nLABEL x y=z", "FROM a\nLABEL x=\"y z\"", 2),
+        ("LegacyKeyValueFormat", "FROM a\nlabel\tx y", "FROM a\nLABEL \"x y\"=z", 2),
         ("RedundantTargetPlatform", "FROM --platform=$TARGETPLATFORM a", "FROM --platform=$BUILDPLATFORM a", 1),
         ("SecretsUsedInArgOrEnv", "FROM a\nARG AWS_SECRET_ACCESS_KEY", "FROM a\nARG PUBLIC_KEY", 2),
-        ("SecretsUsedInArgOrEnv", "FROM a\nENV db_password=x", "FROM a\nENV TOKENIZER=x MONKEY=y", 2),
+        ("SecretsUsedInArgOrEnv", "FROM a\nENV db_password=x", "FROM a\nENV TOKENIZER=x MONKEY=y KEY_FILE=z TOKEN_VERSION=1", 2),
         ("InvalidDefaultArgInFrom", "ARG TAG\nFROM a:$TAG", "ARG TAG=1\nFROM a:$TAG", 2),
         ("FromPlatformFlagConstDisallowed", "FROM --platform=linux/amd64 a", "FROM --platform=linux/amd64 a AS on_amd64", 1),
         ("CopyIgnoredFile", "FROM a\nCOPY ./x/../b.log /", "FROM a\nCOPY b.txt /", 2),
@@ -73,6 +74,12 @@ fn every_rule_is_broken_by_its_bad_example_and_not_by_its_good_one() {
             "# check=experimental=all\n\n# bar the tag\nARG foo=1\nFROM a",
             "# check=experimental=all\n\n# foo the tag\nARG foo=1\n# other\n\nFROM a AS b",
             4,
+        ),
+        (
+            "InvalidDefinitionDescription",
+            "# check=experimental=all\n\nARG x=1\n# x first\n# then more\nARG foo=1 bar=2\nFROM a",
+            "# check=experimental=all\n\n# more\n# bar the tag\nARG foo=1 bar=2\n#\nFROM a AS b",
+            6,
         ),
         ("ExposeProtoCasing", "FROM a\nEXPOSE 80/TcP", "FROM a\nEXPOSE 80/tcp", 2),
         ("ExposeInvalidFormat", "FROM a\nEXPOSE 127.0.0.1:80:80", "FROM a\nEXPOSE 80", 2),
@@ -128,6 +135,16 @@ fn values_of_build_arguments_are_not_quoted() {
     let found = findings(text, &given, "*.log\n");
     assert!(found.len() >= 4, "{found:?}");
     assert!(found.iter().all(|finding| !format!("{finding:?}").contains("7355608")), "{found:?}");
+}
+
+#[test]
+fn copies_of_what_is_ignored_are_told_where_that_is_certain() {
+    let told = |ignore: &str, source: &str| findings(&format!("FROM a\nCOPY {source} /\n"), &request(), ignore).len();
+    for everything in ["*", "**", "**/*"] {
+        assert_eq!((told(everything, "."), told(everything, "/")), (1, 1), "{everything}");
+    }
+    assert_eq!((told("*.log", "."), told("dir", "dir/x"), told("*.log", "*.log")), (0, 1, 1));
+    assert_eq!((told("*\n!x", "."), told("*.log\n!b.log", "a.log")), (0, 0), "an exception may let it in");
 }
 
 #[test]

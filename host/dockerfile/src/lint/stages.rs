@@ -269,7 +269,8 @@ impl Walk<'_, '_> {
     }
 
     fn ignored(&mut self, statement: &Statement, sources: &Sources) {
-        let Some(rules) = self.subject.ignore else { return };
+        // What an exception lets in again is not told from the outside: nothing is said where there is one.
+        let Some(rules) = self.subject.ignore.filter(|rules| !rules.has_exceptions()) else { return };
         for written in &sources.paths {
             let path = expand::word(written, &self.state.scope, statement.escape).unwrap_or_default();
             if path.contains("://") || path.starts_with("git@") {
@@ -277,7 +278,8 @@ impl Walk<'_, '_> {
             }
             let clean = clean_bytes(path.as_bytes());
             let relative = clean.strip_prefix(b"/").unwrap_or(&clean);
-            if !relative.is_empty() && relative != b"." && rules.is_ignored(relative) {
+            let is_root = relative.is_empty() || relative == b".";
+            if if is_root { rules.ignores_everything() } else { rules.is_ignored(relative) } {
                 let message = format!("`{}` is left out of the context by .dockerignore", clip(written));
                 self.report.add("CopyIgnoredFile", statement, Some(written), message);
             }
@@ -285,11 +287,11 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Whether a word of the name, between `_`, is one that secrets have, and none says that it is public.
+/// Whether a word of the name, between `_`, is one that secrets have, and none says that it is something else.
 fn is_secret(name: &str) -> bool {
     const SECRET: [&str; 10] =
         ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
     let lowered = name.to_ascii_lowercase();
     let has = |words: &[&str]| lowered.split('_').any(|part| words.contains(&part));
-    has(&SECRET) && !has(&["public"])
+    has(&SECRET) && !has(&["public", "file", "version"])
 }

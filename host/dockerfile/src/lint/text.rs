@@ -2,7 +2,7 @@
 
 use super::{Report, Subject};
 use crate::expand::clip;
-use crate::instruction::Instruction;
+use crate::instruction::{Instruction, Pair};
 use crate::parse::Statement;
 
 pub(super) fn check(subject: &Subject<'_>, report: &mut Report<'_>) {
@@ -67,8 +67,16 @@ fn from_words(statement: &Statement, report: &mut Report<'_>) {
 }
 
 fn key_value_form(statement: &Statement, report: &mut Report<'_>) {
-    let name = statement.instruction.name();
-    let Some(key) = statement.text.split_whitespace().nth(1).filter(|word| !word.contains('=')) else { return };
+    let (name, pairs) = match &statement.instruction {
+        Instruction::Env(env) => ("ENV", &env.pairs),
+        Instruction::Label(label) => ("LABEL", &label.pairs),
+        _ => return,
+    };
+    let [Pair { name: key, .. }] = pairs.as_slice() else { return };
+    let rest = statement.text.trim_start().get(name.len()..).unwrap_or_default().trim_start();
+    if rest.strip_prefix(key.as_str()).is_none_or(|rest| rest.starts_with('=')) {
+        return;
+    }
     let message = format!("`{name} NAME value` is an old form: write `{name} {}=…`", clip(key));
     report.add("LegacyKeyValueFormat", statement, None, message);
 }
@@ -88,15 +96,12 @@ impl<'a> Comments<'a> {
         Self { lines, directives: subject.dockerfile.directives.lines as usize }
     }
 
-    /// The comments right above a line, up to a blank line or an empty comment.
-    fn above(&self, line: u32) -> Vec<String> {
+    /// The comment right above a line, unless it is empty.
+    fn above(&self, line: u32) -> Option<String> {
         let end = (line as usize).saturating_sub(1).min(self.lines.len());
-        let above = self.lines.get(self.directives..end).unwrap_or_default();
-        let comment = |line: &&[u8]| {
-            let text = String::from_utf8_lossy(line.trim_ascii()).into_owned();
-            text.strip_prefix('#').map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-        };
-        above.iter().rev().map_while(comment).take(64).collect()
+        let line = self.lines.get(self.directives..end)?.last()?;
+        let text = String::from_utf8_lossy(line.trim_ascii()).into_owned();
+        text.strip_prefix('#').map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     fn describe(&self, statement: &Statement, report: &mut Report<'_>) {
@@ -108,13 +113,11 @@ impl<'a> Comments<'a> {
         if !report.options.includes("InvalidDefinitionDescription", true) || names.is_empty() {
             return;
         }
-        let comments = self.above(statement.place.line);
-        for name in names.iter().filter(|_| !comments.is_empty()) {
-            if !comments.iter().any(|comment| comment.split_whitespace().next() == Some(name)) {
-                let message = format!("the comment above should begin with `{name}`, which it describes");
-                let help = "put a blank line below the comment if it describes something else";
-                report.add_with_help("InvalidDefinitionDescription", statement, None, message, help);
-            }
+        let Some(comment) = self.above(statement.place.line) else { return };
+        if !comment.split_whitespace().next().is_some_and(|word| names.contains(&word)) {
+            let message = format!("the comment above should begin with `{}`, which it describes", names.join("` or `"));
+            let help = "put a blank line below the comment if it describes something else";
+            report.add_with_help("InvalidDefinitionDescription", statement, None, message, help);
         }
     }
 }

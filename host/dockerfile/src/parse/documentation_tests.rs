@@ -32,6 +32,31 @@ fn every_instruction_and_flag_is_documented() {
     );
 }
 
+/// What the tables say is refused, each with a Dockerfile that is.
+const REFUSED: [(&str, &str); 3] = [
+    ("`COPY --from`", "FROM a\nARG b\nCOPY --from=$b / /"),
+    ("`RUN --device`", "FROM a\nRUN --device=x.test/y,required true"),
+    ("`from`", "FROM a\nARG b\nRUN --mount=from=$b,target=/x true"),
+];
+
+#[test]
+fn what_the_tables_call_refused_is_and_nothing_else_is_called_so() {
+    let rows = include_str!("../../../../docs/dockerfile.md").lines().filter(|line| line.starts_with("| `"));
+    let told: Vec<&str> = rows.filter(|row| row.contains("refused")).filter_map(|row| row[2..].split(" | ").next()).collect();
+    assert_eq!(told, REFUSED.map(|(name, _)| name));
+    let request = crate::graph::Request {
+        target: None,
+        build_arguments: std::collections::BTreeMap::new(),
+        contexts: BTreeSet::new(),
+        build_platform: windlass_core::Platform::host(),
+        target_platform: windlass_core::Platform::host(),
+    };
+    for (name, text) in REFUSED {
+        let built = super::parse(text.as_bytes(), "Dockerfile").and_then(|read| crate::graph::build(&read, &request));
+        assert!(built.is_err(), "{name}");
+    }
+}
+
 #[test]
 fn every_directive_mount_and_check_is_documented() {
     let owned = |names: &[&str]| -> Vec<String> { names.iter().map(|&name| name.to_owned()).collect() };

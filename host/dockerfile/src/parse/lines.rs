@@ -48,8 +48,8 @@ pub(super) struct Logical {
     pub(super) last_line: u32,
     /// The length of the last physical line, in characters.
     last_length: u32,
-    /// The first blank line within the continuation, which BuildKit deprecates.
-    pub(super) blank_line: Option<u32>,
+    /// Where the continuation ends, if there is a blank line within, which BuildKit deprecates and tells of there.
+    pub(super) blank_until: Option<u32>,
     /// The lines that are not UTF-8.
     pub(super) invalid_lines: Vec<u32>,
 }
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
                 }],
                 last_line: self.number,
                 last_length: characters(content),
-                blank_line: None,
+                blank_until: None,
                 invalid_lines: Vec::new(),
             };
             if !line.is_valid {
@@ -105,6 +105,7 @@ impl<'a> Reader<'a> {
     }
 
     fn continue_logical(&mut self, logical: &mut Logical, escape: Escape) {
+        let mut has_blank = false;
         while let Some(line) = self.next() {
             let content = without_end(&line.raw);
             logical.last_line = self.number;
@@ -113,7 +114,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             if content.trim_start().is_empty() {
-                logical.blank_line.get_or_insert(self.number);
+                has_blank = true;
                 continue;
             }
             if !line.is_valid {
@@ -125,9 +126,10 @@ impl<'a> Reader<'a> {
                 logical.text.push_str(text);
             }
             if !continues {
-                return;
+                break;
             }
         }
+        logical.blank_until = has_blank.then_some(self.number);
     }
 
     /// Reads a heredoc's body up to the line that is `name`; `None` when the file ends before that.

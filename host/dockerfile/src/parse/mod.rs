@@ -258,7 +258,7 @@ impl<'a> Parser<'a> {
             let finding = Finding::deny("dockerfile/encoding", "this line is not UTF-8");
             self.findings.push(finding.at(Logical::whole_line(self.file, line)));
         }
-        if let Some(line) = logical.blank_line {
+        if let Some(line) = logical.blank_until {
             let finding = Finding::warn("check/NoEmptyContinuation", "a blank line within a continued instruction");
             self.warn(finding.at(Logical::whole_line(self.file, line)).help("remove it, or put a `#` on it"));
         }
