@@ -15,7 +15,7 @@ use crate::environment::Environment;
 use crate::step::{BuildSettings, SshSource};
 
 /// The id of the mount that names none.
-const DEFAULT_ID: &str = "default";
+pub(crate) const DEFAULT_ID: &str = "default";
 
 #[derive(Debug)]
 enum Agent {

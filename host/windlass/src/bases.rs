@@ -76,8 +76,8 @@ fn base(origin: &Origin, contexts: &BTreeMap<&str, &str>, place: &windlass_core:
         Origin::Context(name) => contexts.get(name.as_str())?.strip_prefix("docker-image://")?.to_owned(),
         Origin::Stage(_) => return None,
     };
-    let repository = match origin {
-        Origin::Scratch => None,
+    let repository = match reference.as_str() {
+        "scratch" => None,
         _ => Reference::parse(&reference).ok().map(|reference| reference.repository().clone()),
     };
     Some(Base { reference, repository, place: place.clone() })

@@ -44,7 +44,7 @@ pub(crate) fn recipe(build: &BuildSettings, supply: Option<&Supply>) -> Result<R
     Ok(Recipe { path, title, dockerfile: Arc::new(dockerfile) })
 }
 
-/// Finds and reads the Dockerfile: as given, else below the context, else `Dockerfile` in the context.
+/// Finds and reads the Dockerfile: as given, else below the context, else `Dockerfile` or `dockerfile` in the context.
 pub(crate) fn source(build: &BuildSettings, supply: Option<&Supply>) -> Result<Source, Vec<Finding>> {
     if !build.context.is_dir() {
         let message = format!("the context {} is not a directory", build.context.display());
@@ -65,7 +65,7 @@ pub(crate) fn source(build: &BuildSettings, supply: Option<&Supply>) -> Result<S
 
 fn local(build: &BuildSettings) -> (PathBuf, String) {
     let path = match &build.dockerfile {
-        None => build.context.join("Dockerfile"),
+        None => unnamed(&build.context),
         Some(path) if path.is_file() => path.clone(),
         Some(path) => {
             let below = build.context.join(path);
@@ -76,9 +76,17 @@ fn local(build: &BuildSettings) -> (PathBuf, String) {
     (path, title)
 }
 
+/// `Dockerfile`, or `dockerfile` where there is only that.
+fn unnamed(context: &Path) -> PathBuf {
+    let names = ["Dockerfile", "dockerfile"].map(|name| context.join(name));
+    let found = names.iter().find(|path| path.symlink_metadata().is_ok()).unwrap_or(&names[0]);
+    found.clone()
+}
+
 /// The Dockerfile of a context that came from elsewhere: a file in it and nothing else of this machine.
 fn foreign(build: &BuildSettings, supply: &Supply) -> Result<(PathBuf, String), Vec<Finding>> {
-    let name = build.dockerfile.as_deref().unwrap_or(Path::new("Dockerfile"));
+    let default = PathBuf::from(unnamed(&build.context).file_name().unwrap_or_default());
+    let name = build.dockerfile.as_deref().unwrap_or(&default);
     let context = supply.context.as_deref().unwrap_or_default();
     let Some(path) = supply.inside(&build.context, name) else {
         let message = format!("there is no file {} in the context {context}", name.display());
@@ -240,6 +248,9 @@ pub(crate) fn secret_value(source: &SecretSource, id: &str, environment: &Enviro
 /// `docker-image://REF`, `oci-layout://DIR`, a directory, or what has to be fetched.
 fn named_context(name: &str, place: &str) -> Result<NamedContext, Finding> {
     if let Some(text) = place.strip_prefix("docker-image://") {
+        if text == "scratch" {
+            return Ok(NamedContext::Nothing);
+        }
         let reference = Reference::parse(text).map_err(|error| wrong("build-context", format!("{name}: {error}")))?;
         return Ok(NamedContext::Image(reference));
     }

@@ -34,7 +34,7 @@ use crate::planning::{Destination, Material, Planned, Surroundings};
 use crate::plugins::refused;
 use crate::publish::{self, Target};
 use crate::registry_view::Look;
-use crate::remote::{self, Remote};
+use crate::remote::Remote;
 use crate::report::{ImageReport, Link, Report, StepReport};
 use crate::step::Encoding;
 
@@ -347,7 +347,10 @@ impl Run<'_> {
         let workshop = Workshop {
             store: Arc::clone(store),
             registry: registry.clone(),
-            remotes: Arc::new(Remote::new(environment, remote::Access::of_secrets(&step.build, environment))),
+            remotes: Arc::new(
+                Remote::of_dockerfile(&step.build, environment, store)
+                    .map_err(|finding| Failure::one(ExitCode::Settings, finding))?,
+            ),
             events: events.clone(),
             cancel: self.machine.cancel.clone(),
             finished_layers,

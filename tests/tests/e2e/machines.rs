@@ -125,6 +125,42 @@ fn without_an_isolation_only_what_runs_nothing_is_built() {
     assert!(image.files.contains_key("copied") && image.files.contains_key("bin/sh") && seen() > 0);
 }
 
+#[test]
+fn without_an_isolation_what_the_cache_has_is_built_and_nothing_else_is_begun() {
+    let registry = DockerRegistry::open();
+    let base = Busybox::default().push(&registry, "base:1");
+    let workspace = Workspace::new();
+    workspace.write("tool", "1");
+    workspace.write("file", "1");
+    workspace.write(
+        "Dockerfile",
+        format!(
+            "FROM {base} AS build\nCOPY tool /\nRUN --mount=type=cache,target=/c --mount=source=tool,target=/m \
+             --mount=type=secret,id=s,required cat /m > /made\nFROM {base}\nCOPY --from=build /made /\nCOPY file /\n"
+        ),
+    );
+    let build = |options: &[&str]| {
+        let _ = std::fs::remove_dir_all(workspace.path("out"));
+        workspace.windlass(["build", ".", "-o", "oci:out"]).args(options).run()
+    };
+    build(&["--secret", "id=s,src=tool"]).succeeds();
+    // What comes behind the last RUN is copied anew. A step of the cache needs no secret.
+    workspace.write("file", "2");
+    build(&["--isolation", "nothing"]).succeeds();
+    let image = Image::read(&format!("oci:{}", workspace.path("out").display()), None);
+    assert_eq!((image.text("made"), image.text("file")), ("1".to_owned(), "2".to_owned()));
+    workspace.write("tool", "2");
+    let refused = |options: &[&str]| {
+        let run = build(options).fails_with(ExitCode::Plan).says("RUN needs an isolation").says("Dockerfile:3");
+        let _ = run.never_says("COPY");
+    };
+    refused(&["--isolation", "nothing"]);
+    workspace.write("tool", "1");
+    refused(&["--isolation", "nothing", "--no-cache"]);
+    refused(&["--isolation", "nothing", "--no-cache-filter", "build"]);
+    build(&["--isolation", "nothing"]).succeeds();
+}
+
 /// Takes more memory than it may have.
 const GREEDY: &str = r#"RUN x=$(head -c 100000000 /dev/zero | tr '\0' a) && [ ${#x} = 100000000 ]
 "#;

@@ -48,6 +48,7 @@ mod registry_cache_faults;
 mod registry_view;
 mod remote_add;
 mod remote_context;
+mod remote_ssh;
 mod reproducible;
 mod secrets;
 mod ssh;

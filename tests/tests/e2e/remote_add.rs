@@ -1,6 +1,6 @@
 //! ADD from the web and from git: BuildKit's rules for names, modes and times, checksums, and servers that mean no good.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -51,14 +51,18 @@ fn repository(workspace: &Workspace) -> (Scripted, String) {
     git(&top.join("r.git"), &["update-server-info"]);
     let head = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(&work).output().unwrap();
     let head = String::from_utf8(head.stdout).unwrap().trim().to_owned();
-    let server = Scripted::start(move |request: &Request| {
+    (serve(top), head)
+}
+
+/// The files of a directory by plain HTTP, as git's dumb protocol wants them.
+fn serve(top: PathBuf) -> Scripted {
+    Scripted::start(move |request: &Request| {
         let path = request.target.split('?').next().unwrap_or_default().trim_start_matches('/').to_owned();
         match std::fs::read(top.join(path)) {
             Ok(body) => file(&body, &[]),
             Err(_) => Response { status: 404, headers: Vec::new(), body: Vec::new() },
         }
-    });
-    (server, head)
+    })
 }
 
 #[test]
@@ -161,6 +165,45 @@ fn a_repository_is_added_without_its_git_directory() {
     assert!(image.files.contains_key("kept/.git/HEAD") && !image.files.contains_key("v1/.git/HEAD"));
     assert_eq!(image.files["main/README"].mode & 0o7777, 0o644);
     let _ = build(&workspace, &dockerfile).run().succeeds().says("cached");
+}
+
+#[test]
+fn submodules_come_along_unless_they_are_left_out() {
+    let workspace = Workspace::new();
+    let top = workspace.path("served");
+    for name in ["lib", "app"] {
+        let work = top.join(name);
+        std::fs::create_dir_all(&work).unwrap();
+        git(&work, &["init", "-q", "-b", "main"]);
+        std::fs::write(work.join("README"), name).unwrap();
+        if name == "app" {
+            git(&work, &["submodule", "--quiet", "add", "../lib.git", "vendor/lib"]);
+        }
+        git(&work, &["add", "."]);
+        git(&work, &["commit", "-q", "-m", name]);
+        git(&top, &["clone", "-q", "--bare", name, &format!("{name}.git")]);
+        git(&top.join(format!("{name}.git")), &["update-server-info"]);
+    }
+    let server = serve(top);
+    let url = format!("{}/app.git", server.url());
+    build(&workspace, &format!("FROM scratch\nADD {url} /with\nADD {url}?submodules=false /without\n")).run().succeeds();
+    let image = built(&workspace);
+    assert_eq!((image.text("with/README"), image.text("with/vendor/lib/README")), ("app".to_owned(), "lib".to_owned()));
+    assert!(image.files.contains_key("without/README") && !image.files.contains_key("without/vendor/lib/README"));
+    assert!(image.files.keys().all(|path| !path.contains(".git/") && !path.ends_with(".git")), "{:?}", image.files.keys());
+}
+
+#[test]
+fn what_several_platforms_need_is_fetched_once() {
+    let workspace = Workspace::new();
+    let server = Scripted::start(|_| file(b"text", &[]));
+    let run = build(&workspace, &format!("FROM scratch\nARG TARGETARCH\nENV A=$TARGETARCH\nADD {}/f /$A/\n", server.url()));
+    run.args(["--platform", "linux/amd64,linux/arm64"]).run().succeeds();
+    assert_eq!(server.seen().len(), 1, "{:?}", server.seen());
+    for architecture in ["amd64", "arm64"] {
+        let image = Image::read_for(architecture, &format!("oci:{}", workspace.path("out").display()));
+        assert_eq!(image.text(&format!("{architecture}/f")), "text");
+    }
 }
 
 #[test]

@@ -126,3 +126,61 @@ fn named_contexts_come_from_the_web_and_from_layouts() {
     let run = workspace.windlass(["build", ".", "-o", "oci:out", "-t", "app:1"]).run();
     assert!(!run.status.success(), "{}", run.all());
 }
+
+#[test]
+fn a_stage_begins_with_the_files_of_a_named_context() {
+    let workspace = Workspace::new();
+    context(&workspace);
+    let server = served(&workspace, "-cz");
+    workspace.write("root/a", "of the root");
+    workspace.write("root/deep/file", "deep");
+    workspace.write("root/left", "x");
+    workspace.write("root/.dockerignore", "left\n");
+    workspace.write(
+        "Dockerfile",
+        "FROM root AS one\nENV A=1\nWORKDIR /made\nCOPY Dockerfile .\nFROM one AS two\nENV B=$A\n\
+         FROM gone AS web\nRUN false\nFROM nothing\nCOPY --from=two / /two/\nCOPY --from=web /a /web\nCOPY --from=root deep /deep\n",
+    );
+    let contexts = [
+        format!("root={}", workspace.path("root").display()),
+        format!("web={}/x.tgz", server.url()),
+        "nothing=docker-image://scratch".to_owned(),
+    ];
+    let build = |target: &[&str]| {
+        let _ = std::fs::remove_dir_all(workspace.path("out"));
+        let run = workspace.windlass(["build", ".", "-o", "oci:out", "-t", "app:1"]).args(target);
+        run.args(contexts.iter().flat_map(|context| ["--build-context", context.as_str()])).run().succeeds()
+    };
+    build(&[]);
+    let image = built(&workspace);
+    assert_eq!((image.text("two/a"), image.text("web"), image.text("deep/file")), ("of the root".into(), "a".into(), "deep".into()));
+    assert!(!image.files.contains_key("two/left"), "the ignore file of the named context counts");
+    assert_eq!(image.files["two/a"].owner, (0, 0));
+    let _ = build(&["--target", "two"]).says("cached");
+    let image = built(&workspace);
+    assert_eq!((image.text("a"), image.text("deep/file")), ("of the root".into(), "deep".into()));
+    let config = &image.config["config"];
+    assert!(config["Env"].to_string().contains("B=1") && config["WorkingDir"] == "/made", "{config}");
+    // A change in the context is seen.
+    workspace.write("root/a", "changed");
+    build(&["--target", "two"]);
+    assert_eq!(built(&workspace).text("a"), "changed");
+    // What stands in for a stage can be the target.
+    build(&["--target", "web"]);
+    assert_eq!(built(&workspace).text("a"), "a");
+}
+
+#[test]
+fn a_dockerfile_in_small_letters_is_found_where_there_is_no_other() {
+    let workspace = Workspace::new();
+    workspace.write("in/dockerfile", "FROM scratch\nCOPY dockerfile /small\n");
+    let build = || {
+        let _ = std::fs::remove_dir_all(workspace.path("out"));
+        workspace.windlass(["build", "in", "-o", "oci:out", "-t", "app:1"]).run().succeeds()
+    };
+    build();
+    assert!(built(&workspace).files.contains_key("small"));
+    workspace.write("in/Dockerfile", "FROM scratch\nCOPY Dockerfile /large\n");
+    build();
+    assert!(built(&workspace).files.contains_key("large"));
+}

@@ -29,7 +29,8 @@ impl Walk<'_> {
         }
         let mut known = Vec::new();
         for source in request.remotes() {
-            let identity = self.executor.session().remotes.identify(source).await;
+            let session = self.executor.session();
+            let identity = session.fetches.identify(session, source).await;
             let identity = identity.map_err(|problem| Arc::new(BuildError::Unplaced(problem)))?;
             known.push(Known { source: source.clone(), identity });
         }
@@ -48,6 +49,7 @@ impl Walk<'_> {
             let key = cached.record.continues.unwrap_or(*key);
             return self.take_cached(title, told, key, cached);
         }
+        self.must_carry_out()?;
         let mut fetched: Vec<Arc<Fetched>> = Vec::new();
         for Known { source, identity } in &known {
             fetched.push(self.executor.fetch(source, identity.as_deref()).await?);

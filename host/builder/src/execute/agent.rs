@@ -5,14 +5,14 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use windlass_sandbox::Isolation;
 
-use crate::store::TemporaryDirectory;
+use crate::store::{Store, TemporaryDirectory};
 
 /// An ssh agent. What it is asked, and whether it answers, is its own affair.
 pub trait SshAgent: Send + Sync + std::fmt::Debug {
@@ -29,6 +29,41 @@ pub(crate) struct Forwarded {
     is_over: Arc<AtomicBool>,
     listener: Option<JoinHandle<()>>,
     directory: TemporaryDirectory,
+}
+
+/// A socket at which programs of this machine ask an agent, for as long as this lives.
+pub struct AgentSocket {
+    path: PathBuf,
+    _forwarded: Forwarded,
+    // The path leads through it.
+    _directory: std::fs::File,
+}
+
+impl AgentSocket {
+    /// Makes the socket in a private directory of the store.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn open(agent: &Arc<dyn SshAgent>, store: &Store) -> io::Result<Self> {
+        let directory = store.temporary_directory().map_err(io::Error::other)?;
+        let open = std::fs::File::open(directory.path())?;
+        // Addresses of sockets are short, and stores may lie deep.
+        let path = PathBuf::from(format!("/proc/{}/fd/{}/{NAME}", std::process::id(), open.as_raw_fd()));
+        let own = Owner { uid: 0, gid: 0, mode: 0o600 };
+        Ok(Self { path, _forwarded: Forwarded::new(agent, directory, own, Isolation::Nothing)?, _directory: open })
+    }
+
+    /// Where it is, for children of this process.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl std::fmt::Debug for AgentSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentSocket").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Owner and mode of the socket in the sandbox.

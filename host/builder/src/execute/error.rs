@@ -51,6 +51,9 @@ pub enum BuildError {
     /// The build was cancelled.
     #[error("the build was cancelled")]
     Cancelled,
+    /// A step would have to be carried out, in a rehearsal where nothing is.
+    #[error("a step is not in the cache")]
+    NotCached,
     /// A thread of the build ended by itself.
     #[error("a part of the build ended unexpectedly: {0}")]
     Internal(String),

@@ -19,7 +19,7 @@ use super::error::{BuildError, Problem};
 use super::files::Files;
 use super::image::{StageImage, set_default};
 use super::isolation;
-use super::remote::{Fetched, Fetches};
+use super::remote::Fetched;
 use super::request::NamedContext;
 use super::session::Session;
 use super::stage::{StageState, Walk};
@@ -35,8 +35,9 @@ pub(crate) struct Executor {
     images: BTreeMap<(String, Platform), BaseImage>,
     context: OnceCell<Arc<Context>>,
     named: BTreeMap<String, OnceCell<Arc<Context>>>,
-    fetches: Fetches,
     stages: Vec<OnceCell<Arc<StageState>>>,
+    /// Nothing is carried out: what the cache has is all that there is.
+    is_rehearsing: bool,
 }
 
 impl Executor {
@@ -59,12 +60,12 @@ impl Executor {
             images: BTreeMap::new(),
             context: OnceCell::new(),
             named,
-            fetches: Fetches::default(),
             stages,
+            is_rehearsing: false,
         };
-        executor.check_isolation()?;
+        executor.refuse_at_once()?;
         executor.resolve_images().await?;
-        if let Some(finding) = executor.check_isolation()? {
+        if let Some(finding) = isolation::told(&executor.graph, &executor.session.request.probe) {
             executor.session.events.notice(finding);
             let unlimited = executor.session.limits.1.iter().map(isolation::unlimited);
             unlimited.for_each(|finding| executor.session.events.notice(finding));
@@ -72,9 +73,15 @@ impl Executor {
         Ok(executor)
     }
 
-    /// RUN steps need an isolation; also those that triggers of base images bring.
-    fn check_isolation(&self) -> Result<Option<Finding>, Arc<BuildError>> {
-        isolation::check(&self.graph, &self.session.request.probe).map_err(|finding| dockerfile(vec![finding]))
+    /// Where RUN steps cannot be run and the cache cannot have any, nothing is asked for.
+    fn refuse_at_once(&self) -> Result<(), Arc<BuildError>> {
+        let request = &self.session.request;
+        if request.isolation().can_run() || (self.session.store.has_steps() && !request.no_cache) {
+            return Ok(());
+        }
+        let stages = self.graph.needed().iter().map(|&index| &self.graph.stages()[index]);
+        let found = stages.into_iter().find_map(|stage| isolation::impossible(&stage.steps, &request.probe));
+        found.map_or(Ok(()), |finding| Err(dockerfile(vec![finding])))
     }
 
     /// Resolves images until no trigger of one asks for another.
@@ -142,7 +149,7 @@ impl Executor {
             Origin::Context(name) => match self.session.request.named_contexts.get(name)? {
                 NamedContext::Image(reference) => Some(reference.to_string()),
                 NamedContext::Layout(layout) => Some(layout.to_string()),
-                NamedContext::Directory(_) | NamedContext::Remote(_) => None,
+                NamedContext::Directory(_) | NamedContext::Remote(_) | NamedContext::Nothing => None,
             },
             Origin::Stage(_) | Origin::Scratch => None,
         }
@@ -261,14 +268,65 @@ impl Executor {
     /// A stage, built by whoever asks for it first.
     pub(crate) fn stage(&self, index: usize) -> BoxFuture<'_, Result<Arc<StageState>, Arc<BuildError>>> {
         async move {
-            let stage = &self.graph.stages()[index];
-            let built = self.stages[index].get_or_try_init(|| async {
-                let base = self.begin(stage).await?;
-                Ok::<_, Arc<BuildError>>(Arc::new(Walk::through(self, stage, base).await?))
-            });
-            built.await.cloned()
+            if self.is_rehearsing {
+                return self.stages[index].get().cloned().ok_or_else(|| Arc::new(BuildError::NotCached));
+            }
+            self.walked(index).await
         }
         .boxed()
+    }
+
+    async fn walked(&self, index: usize) -> Result<Arc<StageState>, Arc<BuildError>> {
+        let stage = &self.graph.stages()[index];
+        let built = self.stages[index].get_or_try_init(|| async {
+            let base = self.begin(stage).await.map_err(|error| self.unless_run_follows(error, &stage.steps))?;
+            Ok::<_, Arc<BuildError>>(Arc::new(Walk::through(self, stage, base).await?))
+        });
+        built.await.cloned()
+    }
+
+    /// Where RUN steps cannot be run: makes sure that the cache has each of them, as far as that can be told without
+    /// carrying out what is below it.
+    ///
+    /// # Errors
+    /// The finding against the first RUN that would have to be run.
+    pub(crate) async fn rehearse(&mut self) -> Result<(), Arc<BuildError>> {
+        if self.session.request.isolation().can_run() {
+            return Ok(());
+        }
+        let silent = Arc::new(self.session.silent());
+        let audible = std::mem::replace(&mut self.session, silent);
+        self.is_rehearsing = true;
+        let result = self.rehearse_stages().await;
+        self.is_rehearsing = false;
+        self.session = audible;
+        self.stages.iter_mut().for_each(|stage| *stage = OnceCell::new());
+        result
+    }
+
+    /// In their order each stage comes behind those that it needs.
+    async fn rehearse_stages(&self) -> Result<(), Arc<BuildError>> {
+        for &index in self.graph.needed() {
+            match self.walked(index).await {
+                Err(error) if !matches!(*error, BuildError::NotCached) => return Err(error),
+                // What is not in the cache runs nothing.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_rehearsing(&self) -> bool {
+        self.is_rehearsing
+    }
+
+    /// Of a step that is not in the cache: the refusal where `steps`, which come behind it, have a RUN.
+    pub(crate) fn unless_run_follows(&self, error: Arc<BuildError>, steps: &[Step]) -> Arc<BuildError> {
+        match *error {
+            BuildError::NotCached => isolation::impossible(steps, &self.session.request.probe)
+                .map_or(error, |finding| dockerfile(vec![finding])),
+            _ => error,
+        }
     }
 
     /// The state that a stage begins with.
@@ -280,7 +338,7 @@ impl Executor {
             state.image.config.on_build.clear();
             return Ok(state);
         }
-        let Some(text) = self.image_text(&stage.base) else { return self.begin_empty(stage) };
+        let Some(text) = self.image_text(&stage.base) else { return Ok(self.begin_empty(stage)) };
         let image = self.image(&text, stage)?;
         let (config, scope) = image.start(&self.graph).clone();
         let created = image.config.created.clone();
@@ -298,15 +356,7 @@ impl Executor {
         })
     }
 
-    fn begin_empty(&self, stage: &Stage) -> Result<StageState, Arc<BuildError>> {
-        if let Origin::Context(name) = &stage.base {
-            let problem = Problem::new(format!("the named context `{name}` is a directory, and a stage cannot begin with one"));
-            return Err(Arc::new(BuildError::At {
-                instruction: "FROM".to_owned(),
-                place: stage.statement.place.clone(),
-                source: Arc::new(BuildError::Unplaced(problem.help("give an image, as docker-image://…"))),
-            }));
-        }
+    fn begin_empty(&self, stage: &Stage) -> StageState {
         let platform = self.platform(stage);
         let mut config = ImageConfig {
             architecture: platform.architecture().to_owned(),
@@ -321,7 +371,14 @@ impl Executor {
         let scope = self.graph.scope([]);
         let is_fresh = self.is_fresh(stage);
         let (own_command, created, steps) = Default::default();
-        Ok(StageState { layers, key, image, scope, own_command, created, steps, is_fresh, is_new: false })
+        StageState { layers, key, image, scope, own_command, created, steps, is_fresh, is_new: false }
+    }
+
+    /// Whether it is a named context whose files become a stage's first layer.
+    pub(crate) fn is_directory(&self, origin: &Origin) -> bool {
+        let Origin::Context(name) = origin else { return false };
+        let context = self.session.request.named_contexts.get(name);
+        matches!(context, Some(NamedContext::Directory(_) | NamedContext::Remote(_)))
     }
 
     fn image(&self, text: &str, stage: &Stage) -> Result<&BaseImage, Arc<BuildError>> {
@@ -357,13 +414,14 @@ impl Executor {
 
     /// A source of ADD that lies elsewhere.
     pub(crate) async fn fetch(&self, source: &RemoteSource, identity: Option<&str>) -> Result<Arc<Fetched>, Arc<BuildError>> {
-        self.fetches.get(&self.session, source, identity, false).await
+        self.session.fetches.get(&self.session, source, identity, false).await
     }
 
     async fn named_context(&self, name: &str) -> Result<Files, Arc<BuildError>> {
         if let Some(NamedContext::Remote(source)) = self.session.request.named_contexts.get(name) {
-            let identity = self.session.remotes.identify(source).await.map_err(|problem| unreachable_context(name, problem))?;
-            let fetched = self.fetches.get(&self.session, source, identity.as_deref(), true).await?;
+            let identity = self.session.fetches.identify(&self.session, source).await;
+            let identity = identity.map_err(|problem| unreachable_context(name, problem))?;
+            let fetched = self.session.fetches.get(&self.session, source, identity.as_deref(), true).await?;
             return Ok(Files::Context(Arc::clone(&fetched.context)));
         }
         let known = self.named.get(name).zip(self.session.request.named_contexts.get(name));

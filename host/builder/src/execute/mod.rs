@@ -32,7 +32,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use windlass_registry::image::{Compression, Descriptor, Format, ImageConfig};
 
-pub use agent::SshAgent;
+pub use agent::{AgentSocket, SshAgent};
 pub use checked::CheckedBlobs;
 pub use error::{BuildError, Problem};
 pub use remote::{Brought, Remotes};
@@ -68,6 +68,9 @@ async fn build_all(request: BuildRequest, workshop: &Workshop, work: &Work) -> R
         executor.tell_unused_arguments();
         executor.tell_unknown_stages();
         executor.check_permissions()?;
+    }
+    for executor in &mut executors {
+        executor.rehearse().await?;
     }
     foreign::check(&executors).await?;
     let mut images = Vec::new();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windlass_core::Secret;
+use windlass_dockerfile::go::clean_path;
 use windlass_dockerfile::graph::{Stage, Step};
 use windlass_dockerfile::instruction::mount::{Attributes, Mount as Declared, MountKind, Sharing as DeclaredSharing};
 use windlass_dockerfile::instruction::run::SCRIPT_DIRECTORY;
@@ -21,13 +22,22 @@ use super::stage::StageState;
 use crate::copy::{self, Request, Stage as CopyStage};
 use crate::store::{CacheMount, DigestMemory, KeyBuilder, Sharing, TemporaryDirectory};
 
-/// The mounts of one RUN, ready to be used. Caches are locked and temporary directories kept for as long as this lives.
+/// The mounts of one RUN. Only a step that has to run gets them ready: caches are then locked and temporary directories
+/// kept for as long as this lives.
 #[derive(Default)]
 pub(crate) struct Mounts {
+    wanted: Vec<Wanted>,
     mounts: Vec<Ready>,
     variables: Vec<(String, Secret)>,
     /// What each is to a reader, and what stands for it.
     keys: Vec<(String, String)>,
+}
+
+/// A mount that nothing has been done for yet.
+struct Wanted {
+    mount: Declared,
+    target: Option<PathBuf>,
+    files: Option<Files>,
 }
 
 struct Ready {
@@ -44,7 +54,7 @@ enum ReadyKind {
     Script(TemporaryDirectory),
 }
 
-/// Resolves every mount of an expanded RUN.
+/// Finds out what every mount of an expanded RUN shows.
 pub(crate) async fn resolve(
     executor: &Executor,
     run: &RunInstruction,
@@ -54,7 +64,7 @@ pub(crate) async fn resolve(
 ) -> Result<Mounts, Arc<BuildError>> {
     let declared = run.typed_mounts().map_err(|error| unplaced(Problem::from_error(error)))?;
     let mut mounts = Mounts::default();
-    for (index, mount) in declared.iter().enumerate() {
+    for (index, mount) in declared.into_iter().enumerate() {
         let target = mount.target_below(&state.image.config.working_dir).map_err(|error| unplaced(Problem::from_error(error)))?;
         let origin = step.sources.get(index).cloned().flatten();
         let files = match (&mount.kind, origin) {
@@ -68,46 +78,61 @@ pub(crate) async fn resolve(
 }
 
 impl Mounts {
+    /// Notes a mount, and what stands for it in the key of the step.
     async fn add(
         &mut self,
         session: &Arc<Session>,
-        mount: &Declared,
+        mount: Declared,
         target: Option<PathBuf>,
         files: Option<Files>,
     ) -> Result<(), Arc<BuildError>> {
         let place = target.clone().unwrap_or_default();
         let mut key = KeyBuilder::new("mount").field("target", place.as_os_str().as_encoded_bytes());
-        let kind = match &mount.kind {
+        key = match &mount.kind {
             MountKind::Bind { source, is_read_only, .. } => {
-                let source = source.clone().unwrap_or_default();
-                let files = files.unwrap_or_else(Files::nothing);
-                key = bind_key(session, key, &files, &source).await?;
-                key = key.field("source", &source).number("read-only", u64::from(*is_read_only));
-                Some(bind(session, files, &source, *is_read_only).await?)
+                let (nothing, source) = (Files::nothing(), source.as_deref().unwrap_or_default());
+                let key = bind_key(session, key, files.as_ref().unwrap_or(&nothing), source).await?;
+                key.field("source", source).number("read-only", u64::from(*is_read_only))
             }
-            MountKind::Cache { id, source, sharing, is_read_only, attributes, .. } => {
-                let id = id.clone().unwrap_or_else(|| place.to_string_lossy().into_owned());
-                key = key.field("cache", &id);
-                Some(cache(session, &id, *sharing, *is_read_only, *attributes, files, source.as_deref()).await?)
+            MountKind::Cache { id, .. } => key.field("cache", cache_id(id.as_deref(), &mount)),
+            MountKind::Tmpfs { .. } => key.field("tmpfs", ""),
+            MountKind::Secret { id, variable, .. } => {
+                key.field("secret", id).field("variable", variable.as_deref().unwrap_or_default())
             }
-            MountKind::Tmpfs { size, .. } => {
-                key = key.field("tmpfs", "");
-                Some(ReadyKind::Tmpfs { size: *size })
-            }
-            MountKind::Secret { id, variable, is_required, attributes } => {
-                key = key.field("secret", id).field("variable", variable.as_deref().unwrap_or_default());
-                self.secret(session, id, variable.as_deref(), *is_required, *attributes)?
-            }
-            MountKind::Ssh { id, is_required, attributes } => {
-                key = key.field("ssh", id);
-                self.agent(session, id, target.clone(), *is_required, *attributes)?;
-                None
-            }
+            MountKind::Ssh { id, .. } => key.field("ssh", id),
         };
         self.keys.push((format!("what is mounted at {}", place.display()), key.finish().to_string()));
-        if let (Some(kind), Some(target)) = (kind, target) {
-            self.mounts.push(Ready { target, kind });
+        self.wanted.push(Wanted { mount, target, files });
+        Ok(())
+    }
+
+    /// Gets the mounts ready for a step that has to run.
+    pub(crate) async fn make_ready(&mut self, session: &Arc<Session>) -> Result<(), Arc<BuildError>> {
+        let script = std::mem::take(&mut self.mounts);
+        for Wanted { mount, target, files } in std::mem::take(&mut self.wanted) {
+            let kind = match &mount.kind {
+                MountKind::Bind { source, is_read_only, .. } => {
+                    let files = files.unwrap_or_else(Files::nothing);
+                    Some(bind(session, files, source.as_deref().unwrap_or_default(), *is_read_only).await?)
+                }
+                MountKind::Cache { id, source, sharing, is_read_only, attributes, .. } => {
+                    let id = cache_id(id.as_deref(), &mount);
+                    Some(cache(session, &id, *sharing, *is_read_only, *attributes, files, source.as_deref()).await?)
+                }
+                MountKind::Tmpfs { size, .. } => Some(ReadyKind::Tmpfs { size: *size }),
+                MountKind::Secret { id, variable, is_required, attributes } => {
+                    self.secret(session, id, variable.as_deref(), *is_required, *attributes)?
+                }
+                MountKind::Ssh { id, is_required, attributes } => {
+                    self.agent(session, id, target.clone(), *is_required, *attributes)?;
+                    None
+                }
+            };
+            if let (Some(kind), Some(target)) = (kind, target) {
+                self.mounts.push(Ready { target, kind });
+            }
         }
+        self.mounts.extend(script);
         Ok(())
     }
 
@@ -345,6 +370,11 @@ async fn fill(
             }
         })
         .await
+}
+
+/// A cache that is not named is called as its target is written.
+fn cache_id(id: Option<&str>, mount: &Declared) -> String {
+    id.map_or_else(|| clean_path(mount.target.as_deref().unwrap_or_default()), str::to_owned)
 }
 
 fn missing(what: &str, id: &str, option: &str) -> Arc<BuildError> {

@@ -57,14 +57,26 @@ pub(crate) struct Fetched {
 
 /// What was fetched, once it is there; those who ask meanwhile wait.
 type Cell = Arc<OnceCell<Arc<Fetched>>>;
+/// The same for what stands for a source's content.
+type Identity = Arc<OnceCell<Option<String>>>;
 
-/// What has been fetched in a build: each source once, whoever asks for it.
+/// What has been asked for and fetched in a build, for whatever platform: each source once, whoever asks for it.
 #[derive(Default)]
 pub(crate) struct Fetches {
+    identities: Mutex<BTreeMap<RemoteSource, Identity>>,
     cells: Mutex<BTreeMap<(RemoteSource, bool), Cell>>,
 }
 
 impl Fetches {
+    /// See [`Remotes::identify`]. All platforms get the same commit of a branch that moves.
+    pub(crate) async fn identify(&self, session: &Session, source: &RemoteSource) -> Result<Option<String>, Problem> {
+        let cell = {
+            let mut cells = self.identities.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            Arc::clone(cells.entry(source.clone()).or_default())
+        };
+        cell.get_or_try_init(|| session.remotes.identify(source)).await.cloned()
+    }
+
     /// The source, fetched when it is first asked for; `unpacked` when an archive is to become what is in it.
     pub(crate) async fn get(
         &self,

@@ -103,6 +103,8 @@ pub enum NamedContext {
     Layout(Layout),
     /// A git repository, or a file or archive on the web.
     Remote(RemoteSource),
+    /// Nothing at all, as `docker-image://scratch` says.
+    Nothing,
 }
 
 /// An image of an OCI layout: a directory or a tar archive.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use windlass_core::Redactor;
 use windlass_core::event::{Stage as EventStage, Stream, Task};
+use windlass_core::{Finding, Redactor};
 use windlass_dockerfile::instruction::RunInstruction;
 use windlass_dockerfile::instruction::run::{Network as RunNetwork, Security as RunSecurity};
 use windlass_layer::{Entry, Snapshot, Timestamp, View};
@@ -38,8 +38,9 @@ pub(crate) struct Command {
 
 /// Reads an expanded RUN in the state of its stage.
 pub(crate) fn command(run: &RunInstruction, session: &Session, state: &StageState, mounts: Mounts) -> Result<Command, Problem> {
-    if let Some(device) = run.devices.first() {
-        return Err(Problem::new(format!("RUN --device={} is not supported: there are no devices in the sandbox", device.name)));
+    for device in &run.devices {
+        let message = format!("RUN goes on without the device `{}`: there are none in the sandbox", device.name);
+        session.events.notice(Finding::warn("build/device", message));
     }
     let config = &state.image.config;
     let execution = run.execution(config.shell.as_deref().unwrap_or_default());

@@ -15,7 +15,7 @@ use windlass_sandbox::{Cancel, Isolation, LimitGroup, Unlimited};
 use super::error::{BuildError, Problem};
 use super::layer::{BlobFuture, BuildLayer};
 use super::lineage::Continues;
-use super::remote::Remotes;
+use super::remote::{Fetches, Remotes};
 use super::remote_cache::{Found, Origin, RemoteCache, Sharing, Whence};
 use super::request::{Argument, BuildRequest};
 use super::work::Work;
@@ -50,6 +50,7 @@ pub fn snapshot_format(isolation: Isolation) -> SnapshotFormat {
 }
 
 /// One build at work, for one platform.
+#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) request: Arc<BuildRequest>,
     /// The platform that is built for.
@@ -62,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) cancel: Cancel,
     pub(crate) work: Work,
     pub(crate) format: SnapshotFormat,
+    /// What has been fetched for any of the platforms.
+    pub(crate) fetches: Arc<Fetches>,
     finished_layers: Option<UnboundedSender<Descriptor>>,
     /// What limits RUN steps, and which of the limits do not.
     pub(crate) limits: (Arc<LimitGroup>, Arc<[Unlimited]>),
@@ -79,6 +82,7 @@ impl Session {
         let (group, unlimited) = LimitGroup::create(request.limits);
         let limits = (Arc::new(group), Arc::from(unlimited));
         let sharing = Arc::new(Sharing::new(workshop.remote_cache.clone()));
+        let fetches = Arc::new(Fetches::default());
         let session = |(number, platform): (usize, &Platform)| {
             Arc::new(Self {
                 request: Arc::clone(&request),
@@ -91,6 +95,7 @@ impl Session {
                 cancel: workshop.cancel.clone(),
                 work: work.clone(),
                 format,
+                fetches: Arc::clone(&fetches),
                 finished_layers: workshop.finished_layers.clone(),
                 limits: limits.clone(),
                 sharing: Arc::clone(&sharing),
@@ -98,6 +103,11 @@ impl Session {
             })
         };
         request.platforms.iter().enumerate().map(session).collect()
+    }
+
+    /// The same session, which tells nobody what it does.
+    pub(crate) fn silent(&self) -> Self {
+        Self { events: EventSink::silent(), ..self.clone() }
     }
 
     /// How a stage is called in progress: with its platform where there are several.

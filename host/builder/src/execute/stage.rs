@@ -7,7 +7,7 @@ use windlass_core::Place;
 use windlass_core::event::{Outcome, Stage as EventStage};
 use windlass_dockerfile::graph::{Origin, Stage, Step};
 use windlass_dockerfile::scope::Declared;
-use windlass_dockerfile::{Instruction, Scope, history, port};
+use windlass_dockerfile::{Instruction, Scope, Statement, history, port};
 use windlass_registry::image::History;
 
 use super::error::{BuildError, Problem};
@@ -86,18 +86,39 @@ impl<'a> Walk<'a> {
         let ledger = explain::ledger(executor.session(), stage);
         let mut walk = Self { executor, stage, state, ledger, position: 0, total };
         let result = walk.every_step().await;
-        // What can be said of the next build is worth keeping, but no build fails for it.
-        let _ = executor.session().store.save_ledger(&walk.ledger);
+        if !executor.is_rehearsing() {
+            // What can be said of the next build is worth keeping, but no build fails for it.
+            let _ = executor.session().store.save_ledger(&walk.ledger);
+        }
         result.map(|()| walk.state)
     }
 
     async fn every_step(&mut self) -> Result<(), Arc<BuildError>> {
         let stage = self.stage;
-        for step in &stage.steps {
-            self.step(step).await.map_err(|error| placed(&error, step))?;
+        if self.executor.is_directory(&stage.base) {
+            self.begin_with_directory().await.map_err(|error| self.executor.unless_run_follows(error, &stage.steps))?;
+        }
+        for (index, step) in stage.steps.iter().enumerate() {
+            let done = self.step(step).await.map_err(|error| self.executor.unless_run_follows(error, &stage.steps[index..]));
+            done.map_err(|error| placed(&error, &step.statement))?;
         }
         self.ledger.end();
         Ok(())
+    }
+
+    /// A named context that is no image is the stage's first layer.
+    async fn begin_with_directory(&mut self) -> Result<(), Arc<BuildError>> {
+        let statement = &self.stage.statement;
+        let title = format!("[{}] {}", self.executor.session().title(&self.stage.title()), shorten(&statement.text));
+        let titles = Titles { text: &statement.text, title, told: shorten(&statement.text) };
+        let whole = Request::plain(".", "/");
+        let copied = self.copy(whole, Some(self.stage.base.clone()), Vec::new(), None, titles).await;
+        copied.map_err(|error| placed(&error, statement))
+    }
+
+    /// In a rehearsal nothing is carried out.
+    pub(super) fn must_carry_out(&self) -> Result<(), Arc<BuildError>> {
+        if self.executor.is_rehearsing() { Err(Arc::new(BuildError::NotCached)) } else { Ok(()) }
     }
 
     async fn step(&mut self, step: &'a Step) -> Result<(), Arc<BuildError>> {
@@ -158,7 +179,7 @@ impl<'a> Walk<'a> {
         match instruction {
             Instruction::Run(run) => {
                 let mounts = mounts::resolve(self.executor, run, step, self.stage, &self.state).await?;
-                let command = run::command(run, self.executor.session(), &self.state, mounts).map_err(unplaced)?;
+                let mut command = run::command(run, self.executor.session(), &self.state, mounts).map_err(unplaced)?;
                 let told = history::run(&command.arguments, &self.shown_arguments());
                 let session = self.executor.session();
                 let key = command.key(session, &self.state);
@@ -167,6 +188,8 @@ impl<'a> Walk<'a> {
                 if let Some(cached) = self.cached(&key).await {
                     return self.take_cached(title, told, key, cached);
                 }
+                self.must_carry_out()?;
+                command.mounts.make_ready(session).await?;
                 let task = session.events.start(EventStage::Build, &title);
                 let reason = self.reason(&change);
                 task.explain(&reason);
@@ -220,6 +243,9 @@ impl<'a> Walk<'a> {
             let key = cached.record.continues.unwrap_or(*key);
             return self.take_cached(title, told, key, cached);
         }
+        if files.stage_key().is_some() || !fetched.is_empty() {
+            self.must_carry_out()?;
+        }
         let task = session.events.start(EventStage::Build, &title);
         let prepared = match copying::prepare(session, request, files, fetched, &self.state, shortcut).await {
             Ok(prepared) => prepared,
@@ -242,6 +268,7 @@ impl<'a> Walk<'a> {
             }
             return self.adopt_cached(title, told, prepared.key, cached);
         }
+        self.must_carry_out()?;
         let reason = self.reason(&change);
         task.explain(&reason);
         match copying::apply(session, &self.state, prepared).await {
@@ -267,6 +294,7 @@ impl<'a> Walk<'a> {
         if let Some(cached) = self.cached(&key).await {
             return self.take_cached(title, told, key, cached);
         }
+        self.must_carry_out()?;
         let task = session.events.start(EventStage::Build, &title);
         let reason = self.reason(&change);
         task.explain(&reason);
@@ -387,7 +415,10 @@ fn ended(task: windlass_core::event::Task, error: Arc<BuildError>) -> Arc<BuildE
 }
 
 /// The error with the instruction it belongs to, unless it names one already.
-fn placed(error: &Arc<BuildError>, step: &Step) -> Arc<BuildError> {
-    let place: Place = step.statement.place.clone();
-    Arc::new(BuildError::At { instruction: shorten(&step.statement.text), place, source: Arc::clone(error) })
+fn placed(error: &Arc<BuildError>, statement: &Statement) -> Arc<BuildError> {
+    if matches!(**error, BuildError::Dockerfile(_) | BuildError::NotCached) {
+        return Arc::clone(error);
+    }
+    let place: Place = statement.place.clone();
+    Arc::new(BuildError::At { instruction: shorten(&statement.text), place, source: Arc::clone(error) })
 }

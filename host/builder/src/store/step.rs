@@ -72,6 +72,14 @@ impl Store {
         }
     }
 
+    /// Whether any step has been remembered.
+    #[must_use]
+    pub fn has_steps(&self) -> bool {
+        let steps = std::fs::read_dir(self.root.join("steps"));
+        // One that cannot be read is told of where a step is looked for.
+        steps.map_or(true, |mut steps| steps.next().is_some())
+    }
+
     /// Remembers what the step of that key made, in place of any earlier record.
     ///
     /// # Errors
@@ -142,9 +150,9 @@ mod tests {
         let store = Store::open(root.path()).unwrap();
         let (events, warnings) = counting();
         let key = KeyBuilder::new("run").field("a", "1").finish();
-        assert_eq!(store.step(&key, &events), None);
+        assert_eq!((store.step(&key, &events), store.has_steps()), (None, false));
         store.record_step(&key, &record()).unwrap();
-        assert_eq!(store.step(&key, &events), Some(record()));
+        assert_eq!((store.step(&key, &events), store.has_steps()), (Some(record()), true));
         assert_eq!(store.step(&KeyBuilder::new("run").field("a", "2").finish(), &events), None);
         assert_eq!(*warnings.lock().unwrap(), 0);
     }

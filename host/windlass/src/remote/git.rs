@@ -244,7 +244,15 @@ async fn tail(stream: Option<impl AsyncRead + Unpin>) -> String {
 }
 
 fn failed(source: &GitSource, reason: &str) -> Problem {
-    Problem::new(format!("cannot fetch {}: {reason}", RemoteSource::Git(source.clone()).shown()))
+    let problem = Problem::new(format!("cannot fetch {}: {reason}", RemoteSource::Git(source.clone()).shown()));
+    // In OpenSSH's words.
+    if reason.contains("Host key verification failed") {
+        return problem.help("add the host to ~/.ssh/known_hosts, or to /etc/ssh/ssh_known_hosts; ssh-keyscan prints its keys");
+    }
+    if reason.contains("Permission denied (") {
+        return problem.help("give the key with --ssh default=KEYFILE, or an agent that holds it with --ssh default");
+    }
+    problem
 }
 
 /// What git said, on one line and without a password that the address holds.

@@ -7,11 +7,13 @@ mod http;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use windlass_builder::execute::{Brought, Problem, Remotes};
-use windlass_core::Secret;
+use windlass_builder::execute::{AgentSocket, Brought, Problem, Remotes};
+use windlass_builder::store::Store;
+use windlass_core::{Finding, Secret};
 use windlass_dockerfile::remote::RemoteSource;
 use windlass_registry::Downloads;
 
+use crate::agents::{DEFAULT_ID, agents};
 use crate::engine::secret_value;
 use crate::environment::Environment;
 use crate::step::BuildSettings;
@@ -34,9 +36,8 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// What a Dockerfile's sources may be fetched with: the build secrets that are for git. One that cannot be read is told of
-    /// where all secrets are.
-    pub(crate) fn of_secrets(build: &BuildSettings, environment: &Environment) -> Self {
+    /// The build secrets that are for git. One that cannot be read is told of where all secrets are.
+    fn of_secrets(build: &BuildSettings, environment: &Environment) -> Self {
         let secrets = build.secrets.iter().filter(|secret| secret.id.starts_with("GIT_AUTH_"));
         let read = secrets.filter_map(|secret| {
             secret_value(&secret.source, &secret.id, environment).ok().map(|value| (secret.id.clone(), value))
@@ -50,12 +51,30 @@ impl Access {
 pub(crate) struct Remote {
     downloads: Downloads,
     git: Git,
+    // The agent that git asks is behind it.
+    _agent: Option<AgentSocket>,
 }
 
 impl Remote {
     pub(crate) fn new(environment: &Environment, access: Access) -> Self {
         let largest = largest(environment);
-        Self { downloads: Downloads::new(largest), git: Git::new(environment.clone(), access, largest) }
+        Self { downloads: Downloads::new(largest), git: Git::new(environment.clone(), access, largest), _agent: None }
+    }
+
+    /// For what a Dockerfile names: with the build secrets that are for git, and with the `default` agent of `--ssh`, where the
+    /// user gives one.
+    ///
+    /// # Errors
+    /// A finding when the agent cannot be offered. One that cannot be had is told of where all agents are.
+    pub(crate) fn of_dockerfile(build: &BuildSettings, environment: &Environment, store: &Store) -> Result<Self, Finding> {
+        let agent = agents(build, environment).ok().and_then(|mut agents| agents.remove(DEFAULT_ID));
+        let socket = agent.map(|agent| AgentSocket::open(&agent, store)).transpose();
+        let socket = socket.map_err(|error| {
+            Finding::deny("settings/ssh", format!("cannot offer the ssh agent `{DEFAULT_ID}` to git: {error}")).about("ssh")
+        })?;
+        let agent = socket.as_ref().map(|socket| socket.path().to_owned());
+        let access = Access { agent, ..Access::of_secrets(build, environment) };
+        Ok(Self { _agent: socket, ..Self::new(environment, access) })
     }
 }
 
