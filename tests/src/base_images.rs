@@ -120,6 +120,17 @@ pub fn busybox_files() -> Vec<u8> {
     tar.into_inner().expect("writing into memory does not fail")
 }
 
+/// The files of an image as it is made for the isolation in place, with busybox for what a test does in its container.
+#[must_use]
+pub fn in_place_files() -> Vec<u8> {
+    let program = fs::read("/bin/busybox").expect("busybox is installed by `make test` (busybox-static)");
+    let mut tar = tar::Builder::new(Vec::new());
+    entry(&mut tar, "windlass/", tar::EntryType::Directory, 0o755, &[], "");
+    entry(&mut tar, "windlass/in-place", tar::EntryType::Regular, 0o644, &[], "");
+    entry(&mut tar, "windlass/busybox", tar::EntryType::Regular, 0o755, &program, "");
+    tar.into_inner().expect("writing into memory does not fail")
+}
+
 fn entry(tar: &mut tar::Builder<Vec<u8>>, path: &str, kind: tar::EntryType, mode: u32, content: &[u8], target: &str) {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);

@@ -216,9 +216,30 @@ pub(crate) struct BuildArguments {
     /// How much memory RUN steps may use together, such as 2g or 500Mi
     #[arg(short, long, value_name = "SIZE")]
     pub(crate) memory: Option<String>,
+    /// How much memory and swap they may use together; -1 is any amount of swap
+    #[arg(long, value_name = "SIZE", requires = "memory", allow_hyphen_values = true)]
+    pub(crate) memory_swap: Option<String>,
     /// How many processors RUN steps may use together, such as 2, 0.5 or 500m
     #[arg(long, value_name = "NUMBER")]
     pub(crate) cpus: Option<String>,
+    /// How much processor time they may use in each period, in microseconds
+    #[arg(long, value_name = "MICROSECONDS", conflicts_with = "cpus")]
+    pub(crate) cpu_quota: Option<String>,
+    /// The period for --cpu-quota; default 100000
+    #[arg(long, value_name = "MICROSECONDS", requires = "cpu_quota")]
+    pub(crate) cpu_period: Option<String>,
+    /// Their share of processor time when others want some; usual is 1024
+    #[arg(short, long, value_name = "NUMBER")]
+    pub(crate) cpu_shares: Option<String>,
+    /// Which processors they may use, such as 0-3 or 0,2
+    #[arg(long, value_name = "SET")]
+    pub(crate) cpuset_cpus: Option<String>,
+    /// Which nodes of memory they may use
+    #[arg(long, value_name = "SET")]
+    pub(crate) cpuset_mems: Option<String>,
+    /// The control group below which that of RUN steps is made, from the root of its hierarchy
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup_parent: Option<String>,
     /// What processes of RUN steps may use, such as nofile=1024:4096 (repeatable)
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
     pub(crate) ulimits: Vec<String>,

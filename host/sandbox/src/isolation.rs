@@ -18,13 +18,16 @@ pub enum Isolation {
     /// No namespaces: a change of the root directory alone. The root of a [`RunSpec`](crate::RunSpec) must be one directory
     /// then, and so must be the trees of its bind mounts; all of them are changed by the step.
     Chroot,
+    /// Not even that: the root directory of this process, in a container of an image of ours. Never chosen unless it is asked
+    /// for. The root of a [`RunSpec`](crate::RunSpec) is as with [`Self::Chroot`]; it must lie in the store.
+    InPlace,
     /// None: steps that run a process are refused.
     Nothing,
 }
 
 impl Isolation {
     /// All of them, in the order of preference.
-    pub const ALL: [Self; 5] = [Self::Root, Self::SubordinateIds, Self::SingleId, Self::Chroot, Self::Nothing];
+    pub const ALL: [Self; 6] = [Self::Root, Self::SubordinateIds, Self::SingleId, Self::Chroot, Self::InPlace, Self::Nothing];
 
     /// The name that [`FromStr`] takes, such as `subordinate-ids`.
     #[must_use]
@@ -34,6 +37,7 @@ impl Isolation {
             Self::SubordinateIds => "subordinate-ids",
             Self::SingleId => "single-id",
             Self::Chroot => "chroot",
+            Self::InPlace => "in-place",
             Self::Nothing => "nothing",
         }
     }
@@ -42,6 +46,12 @@ impl Isolation {
     #[must_use]
     pub fn can_run(self) -> bool {
         self != Self::Nothing
+    }
+
+    /// Whether it goes without namespaces and mounts, and so on copies of root file systems.
+    #[must_use]
+    pub fn is_plain(self) -> bool {
+        matches!(self, Self::Chroot | Self::InPlace)
     }
 
     /// Whether the process is root of a user namespace and not of the machine.
@@ -58,7 +68,7 @@ impl fmt::Display for Isolation {
 
 /// A text that names no isolation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no isolation `{0}`: expected auto, root, subordinate-ids, single-id, chroot or nothing")]
+#[error("there is no isolation `{0}`: expected auto, root, subordinate-ids, single-id, chroot, in-place or nothing")]
 pub struct UnknownIsolation(String);
 
 impl FromStr for Isolation {

@@ -6,7 +6,8 @@
 //! mounts, gives up what it does not need, and executes the step. When it dies, the kernel kills whatever else runs in
 //! the namespace and undoes the mounts, so nothing has to be cleaned up after any end.
 //!
-//! Where neither namespaces nor mounts can be had, [`Isolation::Chroot`] changes the root directory alone.
+//! Where neither namespaces nor mounts can be had, [`Isolation::Chroot`] changes the root directory alone, and
+//! [`Isolation::InPlace`] not even that.
 //!
 //! A program that embeds this crate calls [`init`] first in `main`, and [`enter_user_namespace`] right after it.
 
@@ -15,6 +16,7 @@ mod chroot;
 mod command;
 mod enter;
 mod failure;
+mod in_place;
 mod isolation;
 mod limits;
 mod lines;

@@ -17,10 +17,11 @@ use windlass_core::event::Stream;
 use crate::cancel::Cancel;
 use crate::chroot::Provided;
 use crate::failure::{CommandProblem, Failure};
+use crate::in_place::{self, Exchange, MountPoints};
 use crate::isolation::Isolation;
 use crate::lines::Lines;
 use crate::mount;
-use crate::spec::{Network, RunSpec, SpecError};
+use crate::spec::{Network, RunSpec, SpecError, Tree};
 use crate::status::ExitStatus;
 use crate::supervisor::PROGRAM_NAME;
 use crate::wire::{self, Report};
@@ -32,7 +33,7 @@ pub enum RunError {
     #[error("run a process: no isolation is possible on this machine (isolation `{0}`)")]
     Unsupported(Isolation),
     /// Without namespaces, that cannot be done.
-    #[error("do {0}: it needs namespaces, and the isolation here is a change of the root directory alone (chroot)")]
+    #[error("do {0}: it needs namespaces or mounts, and the isolation here goes without (chroot or in-place)")]
     NeedsNamespaces(&'static str),
     /// The specification is impossible.
     #[error(transparent)]
@@ -135,17 +136,43 @@ pub fn run(spec: &RunSpec, cancel: &Cancel, mut output: impl FnMut(Stream, &[u8]
         return Err(RunError::Unsupported(spec.isolation));
     }
     spec.check()?;
-    if spec.isolation != Isolation::Chroot {
+    if !spec.isolation.is_plain() {
         return supervise(spec, None, cancel, &mut output);
     }
     if spec.network == Network::None {
         return Err(RunError::NeedsNamespaces("RUN --network=none"));
+    }
+    if spec.isolation == Isolation::InPlace {
+        return run_in_place(spec, cancel, &mut output);
     }
     let provided = Provided::new(spec)?;
     let result = supervise(spec, Some(&provided), cancel, &mut output);
     let withdrawn = provided.withdraw();
     let status = result?;
     withdrawn.map(|()| status)
+}
+
+/// Runs the process while its files are in the root directory.
+fn run_in_place(spec: &RunSpec, cancel: &Cancel, output: &mut impl FnMut(Stream, &[u8])) -> Result<ExitStatus, RunError> {
+    // What another step's thread has left undone was told when it failed.
+    let _turn = in_place::TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let setup = |action: &str| {
+        let action = action.to_owned();
+        move |source| RunError::Setup { action, source }
+    };
+    let Tree::Directory(tree) = &spec.root else {
+        return Err(setup("put layers together without mounts")(Errno::OPNOTSUPP.into()));
+    };
+    let mounts = MountPoints::read().map_err(setup("read /proc/self/mountinfo"))?;
+    let exchange = Exchange::enter(tree, &mounts).map_err(setup("move the files of the step into the root directory"))?;
+    let ran = Provided::in_place(spec, tree, &mounts).and_then(|provided| {
+        let result = supervise(spec, None, cancel, output);
+        let withdrawn = provided.withdraw();
+        result.and_then(|status| withdrawn.map(|()| status))
+    });
+    let left = exchange.leave().map_err(setup("move the files of the step out of the root directory"));
+    let status = ran?;
+    left.map(|()| status)
 }
 
 /// Runs the process, and waits until all that it leaves behind is dead.

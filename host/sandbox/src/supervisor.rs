@@ -52,6 +52,9 @@ fn supervise(socket: &OwnedFd) -> u8 {
     let _ = rustix::process::setsid();
     let Ok(Some(order)) = wire::receive_order(socket.as_fd()) else { return command::FAILED };
     let isolation = order.spec.isolation;
+    if isolation.is_plain() {
+        hide_from_steps();
+    }
     let started = start_clerk(&order).and_then(|(clerk, channel)| {
         adopt(isolation)?;
         Ok((sys::fork(move || command::start(order, socket, channel.as_ref()))?, clerk))
@@ -59,7 +62,7 @@ fn supervise(socket: &OwnedFd) -> u8 {
     match started.to("start a process that ends with all its descendants") {
         Ok((pid, clerk)) => {
             let status = watch(socket, pid);
-            if isolation == Isolation::Chroot {
+            if isolation.is_plain() {
                 chroot::end_descendants();
             }
             if let Some(clerk) = clerk {
@@ -75,6 +78,12 @@ fn supervise(socket: &OwnedFd) -> u8 {
     }
 }
 
+/// Keeps this process's memory, environment and open files from other processes of the same user: it takes a right to
+/// trace that no step has.
+pub(crate) fn hide_from_steps() {
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// With one id, starts who notes down the wanted owners; also gives the command's way to it.
 fn start_clerk(order: &Order) -> Result<(Option<Clerk>, Option<OwnedFd>), Errno> {
     if order.spec.isolation != Isolation::SingleId {
@@ -87,7 +96,7 @@ fn start_clerk(order: &Order) -> Result<(Option<Clerk>, Option<OwnedFd>), Errno>
 
 /// Sees to it that no process of the command can get away: by a PID namespace, or by becoming the parent of orphans.
 fn adopt(isolation: Isolation) -> Result<(), Errno> {
-    if isolation == Isolation::Chroot {
+    if isolation.is_plain() {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
     } else {
         sys::unshare(UnshareFlags::NEWPID)

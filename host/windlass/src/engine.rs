@@ -211,7 +211,7 @@ fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances
         allows_insecure: build.allows_insecure,
         shm_size: build.shm_size,
         ulimits: build.ulimits.clone(),
-        limits: build.limits,
+        limits: build.limits.clone(),
         probe: circumstances.probe.clone(),
         source_date_epoch: build.source_date_epoch,
         compression: circumstances.compression,

@@ -12,6 +12,7 @@ use windlass_engines::{Engine, Fill};
 use windlass_registry::{Action, Blobs, Credential, CredentialSource};
 use windlass_runtime::host::build_request::BuildRequest;
 use windlass_runtime::{Context, Plugin, engine_mapper};
+use windlass_sandbox::Limits;
 
 use crate::archive;
 use crate::bases::Facts;
@@ -51,6 +52,7 @@ pub(crate) async fn map(
 ) -> Result<Outside, Failure> {
     let build = &step.build;
     check_attestations(build)?;
+    check_limits(build)?;
     let mut request = BuildRequest {
         target: build.target.clone(),
         platforms: build.platforms.clone(),
@@ -85,6 +87,20 @@ pub(crate) async fn map(
     }
     mapped.findings.iter().for_each(|finding| context.events.notice(finding.clone()));
     Ok(Outside { mapper, invocation: mapped.invocation })
+}
+
+/// What an outside engine cannot be asked for is not left out in silence.
+fn check_limits(build: &BuildSettings) -> Result<(), Failure> {
+    let passed_on = Limits { memory: build.limits.memory, processor: build.limits.processor, ..Limits::default() };
+    if build.limits == passed_on {
+        return Ok(());
+    }
+    let message = "an outside engine is told how much memory and how many processors RUN steps may use, and no other limit";
+    let finding = Finding::deny("settings/limits", message).about("limits");
+    Err(Failure::one(
+        ExitCode::Settings,
+        finding.help("build with the embedded engine, or leave out all but --memory and --cpus"),
+    ))
 }
 
 /// Provenance without the digests of base images would look as if there were none.

@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::START_LIMIT;
-use crate::base_images::busybox_files;
+use crate::base_images::{busybox_files, in_place_files};
 use crate::windlass::binary;
 use crate::workspace::Workspace;
 
 /// Debian's client: another one may come before it in `PATH`.
 const CLIENT: &str = "/usr/bin/docker";
-/// The image of the containers.
+/// The image of most containers, and that for the isolation in place.
 const IMAGE: &str = "machine";
+const IN_PLACE: &str = "in-place";
 
-/// A running dockerd without networks, with an image of busybox.
+/// A running dockerd without networks, with an image of busybox and one for the isolation in place.
 #[derive(Debug)]
 pub struct Docker {
     daemon: Child,
@@ -51,7 +52,8 @@ impl Docker {
             .expect("dockerd is installed by `make test` (docker.io)");
         let mut docker = Self { daemon, directory };
         docker.wait_until_ready();
-        docker.import(&busybox_files());
+        docker.import(IMAGE, &busybox_files());
+        docker.import(IN_PLACE, &in_place_files());
         docker
     }
 
@@ -65,8 +67,8 @@ impl Docker {
         }
     }
 
-    fn import(&self, files: &[u8]) {
-        let mut child = self.client(&["import", "-", IMAGE]).stdin(Stdio::piped()).spawn().expect("docker.io has a client");
+    fn import(&self, name: &str, files: &[u8]) {
+        let mut child = self.client(&["import", "-", name]).stdin(Stdio::piped()).spawn().expect("docker.io has a client");
         child.stdin.take().expect("it is piped").write_all(files).expect("docker reads its input");
         assert!(child.wait().expect("the child is ours").success(), "docker cannot import an image");
     }
@@ -83,6 +85,19 @@ impl Docker {
     /// [`wrapped`](crate::Windlass::wrapped).
     #[must_use]
     pub fn container(&self, workspace: &Workspace, options: &[&str]) -> Vec<OsString> {
+        self.container_of(IMAGE, workspace, options)
+    }
+
+    /// The same in the image for the isolation in place, which is asked for. The container's root may not change its root
+    /// directory, as where a cluster's runtime leaves that right out.
+    #[must_use]
+    pub fn container_in_place(&self, workspace: &Workspace) -> Vec<OsString> {
+        let asked =
+            ["--cap-drop", "SYS_CHROOT", "--env", "WINDLASS_ISOLATION=in-place", "--env", "WINDLASS_STORE=/windlass/store"];
+        self.container_of(IN_PLACE, workspace, &asked)
+    }
+
+    fn container_of(&self, image: &str, workspace: &Workspace, options: &[&str]) -> Vec<OsString> {
         let shared = |path: PathBuf| [OsString::from("--volume"), in_both(&path)];
         let mut words: Vec<OsString> = vec![CLIENT.into(), "--host".into(), address(self.directory.path()).into()];
         words.extend(["run", "--rm", "--network", "host", "--workdir"].map(OsString::from));
@@ -92,7 +107,7 @@ impl Docker {
             words.extend(["--env".into(), name.into()]);
         }
         words.extend(options.iter().map(OsString::from));
-        words.push(IMAGE.into());
+        words.push(image.into());
         words
     }
 }

@@ -102,6 +102,7 @@ fn every_machine_makes_the_same_image() {
     assert_same("one id", &place.build("single-id", User::Nobody, none), &root, &OTHER_OWNERS);
     let docker = Docker::start();
     assert_same("a pod", &place.build("chroot", User::Root, |workspace| docker.container(workspace, &[])), &root, &[]);
+    assert_same("no chroot", &place.build("in-place", User::Root, |workspace| docker.container_in_place(workspace)), &root, &[]);
 }
 
 #[test]
@@ -187,6 +188,32 @@ fn memory_is_limited_where_control_groups_can_be_made_and_else_it_is_told() {
         let _ = run.succeeds().says("control groups");
     }
     drop(told);
+}
+
+#[test]
+fn processor_time_is_limited_by_a_group_that_holds_the_step_back() {
+    let registry = DockerRegistry::open();
+    let base = Busybox::default().push(&registry, "base:1");
+    let workspace = Workspace::new();
+    let busy = "RUN i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done; echo busy-$((40+2)); sleep 600";
+    workspace.write("Dockerfile", format!("FROM {base}\n{busy}\n"));
+    let words = ["build", ".", "--cpu-quota", "10000", "--cpu-period", "50000", "--cpu-shares", "512"];
+    let mut running = workspace.windlass(words).spawn();
+    running.wait_for("busy-42");
+    let found =
+        std::process::Command::new("find").args(["/sys/fs/cgroup", "-name", &format!("windlass-{}", running.id())]).output();
+    let found = String::from_utf8(found.unwrap().stdout).unwrap();
+    let read = |name: &str| found.lines().find_map(|group| std::fs::read_to_string(format!("{group}/{name}")).ok());
+    let (limit, told) = (read("cpu.cfs_quota_us").or_else(|| read("cpu.max")), read("cpu.stat"));
+    running.interrupt();
+    let run = running.finish().fails_with(ExitCode::Cancelled);
+    // This machine's root may be unable to make groups, and is told so.
+    if !run.stderr.contains("not limited in their processor time") {
+        assert!(limit.is_some_and(|limit| limit.starts_with("10000")), "{found}");
+        let throttled = told.unwrap().lines().find_map(|line| line.strip_prefix("nr_throttled ")?.parse::<u64>().ok());
+        assert!(throttled > Some(0));
+    }
+    assert_eq!(groups(), Vec::<String>::new(), "{}", run.all());
 }
 
 /// The control groups of runs that have ended.

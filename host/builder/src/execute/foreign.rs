@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use windlass_core::{Place, Platform};
-use windlass_sandbox::{ExitStatus, Isolation, Network, RunSpec, Tree};
+use windlass_sandbox::{ExitStatus, Network, RunSpec, Tree};
 
 use super::error::{BuildError, Problem};
 use super::executor::Executor;
@@ -56,7 +56,7 @@ fn trial(session: &Session, program: &[u8]) -> Result<bool, Problem> {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).map_err(Problem::from_error)?;
     let tree = Tree::Directory(root);
     let mut spec = RunSpec::new(session.request.isolation(), tree, vec![format!("/{TRIAL}")]);
-    if spec.isolation != Isolation::Chroot {
+    if !spec.isolation.is_plain() {
         spec.network = Network::None;
     }
     let ended = windlass_sandbox::run(&spec, &session.cancel, |_, _| {});

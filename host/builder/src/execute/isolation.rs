@@ -39,7 +39,11 @@ fn is_run(step: &Step) -> bool {
 
 /// Says that RUN steps may use more than was asked for.
 pub(crate) fn unlimited(limit: &Unlimited) -> Finding {
-    let (what, subject) = if limit.controller == "memory" { ("memory", "memory-limit") } else { ("processor time", "cpu-limit") };
+    let (what, subject) = match limit.controller {
+        "memory" => ("memory", "memory-limit"),
+        "cpuset" => ("choice of processors", "cpuset-cpus"),
+        _ => ("processor time", "cpu-limit"),
+    };
     let message = format!("RUN steps are not limited in their {what}: {}", limit.reason);
     let help = "run where control groups can be written, or limit the container that the build runs in";
     Finding::warn("build/limits", message).about(subject).help(help)

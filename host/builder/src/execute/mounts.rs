@@ -10,7 +10,7 @@ use windlass_dockerfile::instruction::mount::{Attributes, Mount as Declared, Mou
 use windlass_dockerfile::instruction::run::SCRIPT_DIRECTORY;
 use windlass_dockerfile::instruction::{InlineFile, RunInstruction};
 use windlass_layer::{Snapshot, SnapshotFormat, Timestamp};
-use windlass_sandbox::{Isolation, Mount, MountKind as SandboxMount, SecretContent, Tree, Upper};
+use windlass_sandbox::{Mount, MountKind as SandboxMount, SecretContent, Tree, Upper};
 
 use super::agent::{Forwarded, Owner};
 use super::error::{BuildError, Problem};
@@ -235,7 +235,7 @@ impl Mounts {
 /// else of the machine can be seen and nothing can be written back.
 async fn bind(session: &Arc<Session>, files: Files, source: &str, is_read_only: bool) -> Result<ReadyKind, Arc<BuildError>> {
     let work = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
-    let is_copy = session.request.isolation() == Isolation::Chroot;
+    let is_copy = session.request.isolation().is_plain();
     let (mut lower, source) = match &files {
         Files::Layers { layers, .. } if is_copy => {
             let (view, root, format) = (view_of(layers, session).await?, work.path().join("copy"), session.format);

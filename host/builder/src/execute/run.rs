@@ -111,7 +111,7 @@ pub(crate) async fn execute(
     let below = state.layers.clone();
     let prepared = async {
         // A copy is made of what can be looked into; only an overlay takes directories.
-        let is_copy = session.request.isolation() == Isolation::Chroot;
+        let is_copy = session.request.isolation().is_plain();
         let lower = if is_copy { Vec::new() } else { directories(&below, session).await? };
         Ok::<_, Arc<BuildError>>((lower, view_of(&below, session).await?))
     };
@@ -208,7 +208,7 @@ fn run_in_snapshot(
         let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
         prepare_upper(&snapshot, view, &command.directory, session.timestamp())?;
         lineage::note(session, key, root).map_err(Problem::from_error)?;
-        if session.request.isolation() == Isolation::Chroot {
+        if session.request.isolation().is_plain() {
             return plain::run_in_copy(session, &snapshot, view, |tree| {
                 let spec = specification(session, command, tree, view)?;
                 supervise(&spec, &session.cancel, task, &Redactor::new(session.secrets()))

@@ -79,7 +79,7 @@ impl Session {
         let request = Arc::new(request);
         let nonce = format!("{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
         let format = snapshot_format(request.isolation());
-        let (group, unlimited) = LimitGroup::create(request.limits);
+        let (group, unlimited) = LimitGroup::create(&request.limits);
         let limits = (Arc::new(group), Arc::from(unlimited));
         let sharing = Arc::new(Sharing::new(workshop.remote_cache.clone()));
         let fetches = Arc::new(Fetches::default());
@@ -327,7 +327,7 @@ impl Session {
         let form = match (self.format.ownership, self.format.overlay_xattrs) {
             (Ownership::Recorded, _) => "s",
             // Without a user namespace, ids on disk are what they are in the image.
-            (Ownership::Apply, OverlayXattrs::User) if self.request.isolation() == Isolation::Chroot => "c",
+            (Ownership::Apply, OverlayXattrs::User) if self.request.isolation().is_plain() => "c",
             (Ownership::Apply, OverlayXattrs::User) => "u",
             (Ownership::Apply, OverlayXattrs::Trusted) => "r",
         };

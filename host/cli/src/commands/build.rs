@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use windlass::sandbox::{Limits, Ulimit};
 use windlass::step::{
     ArgumentValue, BuildArgument, BuildSettings, Output, Outputs, Place, SharedCache, Step, parse_age, parse_annotation,
-    parse_cache_source, parse_cache_target, parse_host, parse_memory, parse_output, parse_processors, parse_provenance,
-    parse_repository, parse_secret, parse_ssh, size,
+    parse_cache_source, parse_cache_target, parse_control_group, parse_host, parse_memory, parse_memory_and_swap, parse_output,
+    parse_period, parse_processors, parse_provenance, parse_quota, parse_repository, parse_secret, parse_set, parse_shares,
+    parse_ssh, size,
 };
 use windlass::{Failure, Input, Request};
 use windlass_core::{ExitCode as Code, Finding, Platform, Reference};
@@ -15,6 +16,9 @@ use windlass_core::{ExitCode as Code, Finding, Platform, Reference};
 use super::{carry_out, failed};
 use crate::arguments::{BuildArguments, Entitlement, Network};
 use crate::progress::Mode;
+
+/// The period of docker and of the kernel, in microseconds.
+const DEFAULT_PERIOD: u64 = 100_000;
 
 pub(crate) fn main(mut arguments: BuildArguments) -> ExitCode {
     if arguments.quiet {
@@ -64,10 +68,7 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
                 no_network: arguments.network == Network::None,
                 allows_insecure: arguments.allow.contains(&Entitlement::SecurityInsecure),
                 shm_size: reader.all("--shm-size", arguments.shm_size.as_slice(), size).pop(),
-                limits: Limits {
-                    memory: reader.all("--memory", arguments.memory.as_slice(), parse_memory).pop(),
-                    processor: reader.all("--cpus", arguments.cpus.as_slice(), parse_processors).pop(),
-                },
+                limits: reader.limits(arguments),
                 ulimits: reader.all("--ulimit", &arguments.ulimits, Ulimit::parse),
                 dns: arguments.dns.clone(),
                 dns_search: arguments.dns_search.clone(),
@@ -118,6 +119,26 @@ impl Reader {
             }
         }
         values
+    }
+
+    fn limits(&mut self, arguments: &BuildArguments) -> Limits {
+        let quota = self.one("--cpu-quota", arguments.cpu_quota.as_deref(), parse_quota);
+        let period = self.one("--cpu-period", arguments.cpu_period.as_deref(), parse_period);
+        let limits = Limits {
+            memory: self.one("--memory", arguments.memory.as_deref(), parse_memory),
+            memory_and_swap: self.one("--memory-swap", arguments.memory_swap.as_deref(), parse_memory_and_swap),
+            processor: self.one("--cpus", arguments.cpus.as_deref(), parse_processors),
+            quota: quota.map(|quota| (quota, period.unwrap_or(DEFAULT_PERIOD))),
+            shares: self.one("--cpu-shares", arguments.cpu_shares.as_deref(), parse_shares),
+            processors: self.one("--cpuset-cpus", arguments.cpuset_cpus.as_deref(), parse_set),
+            nodes: self.one("--cpuset-mems", arguments.cpuset_mems.as_deref(), parse_set),
+            parent: self.one("--cgroup-parent", arguments.cgroup_parent.as_deref(), parse_control_group),
+        };
+        if limits.memory_and_swap.is_some_and(|both| limits.memory.is_some_and(|memory| both < memory)) {
+            let message = "memory and swap together cannot be less than the memory that --memory allows";
+            self.problems.push(Finding::deny("settings/value", message).about("--memory-swap"));
+        }
+        limits
     }
 
     /// What `--cache-repo` and `--cache-ttl` say.

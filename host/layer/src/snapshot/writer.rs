@@ -275,7 +275,13 @@ impl<'l> SnapshotWriter<'l> {
             }
             result => result,
         }
-        .map_err(|_| no_target())?;
+        .map_err(|errno| match errno {
+            Errno::MLINK => {
+                let problem = "its file has as many names already as the store's file system allows";
+                SnapshotError::Entry { path: entry.path.clone(), problem }
+            }
+            _ => no_target(),
+        })?;
         if let Some(recorded) = self.owners.get(&from.path).cloned() {
             self.owners.insert(place.path, recorded);
         }

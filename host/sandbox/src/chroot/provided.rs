@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::{aside, copy, kernel_files};
 use crate::command::{files, stubs};
+use crate::in_place::MountPoints;
 use crate::mount;
 use crate::run::RunError;
 use crate::spec::{MountKind, RunSpec, Tree};
@@ -53,27 +54,62 @@ impl Provided {
         let Tree::Directory(path) = &spec.root else {
             return Err(setup("put layers together without mounts", Errno::OPNOTSUPP.into()));
         };
-        let aside = aside(path);
+        Self::open(path, &aside(path))?.filled(|provided| {
+            provided.fill_system()?;
+            provided.fill_network(spec, |_| false)?;
+            provided.fill_mounts(spec)
+        })
+    }
+
+    /// The same in the root directory of this process, whose container has brought the rest; `tree` lies on the same file
+    /// system.
+    pub(crate) fn in_place(spec: &RunSpec, tree: &Path, mounts: &MountPoints) -> Result<Self, RunError> {
+        Self::open(Path::new("/"), &aside(tree))?.filled(|provided| {
+            provided.fill_network(spec, |path| mounts.contains(path))?;
+            provided.fill_mounts(spec)
+        })
+    }
+
+    fn open(path: &Path, aside: &Path) -> Result<Self, RunError> {
         let open = |path: &Path| mount::open_inside(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY, ResolveFlags::empty());
-        let opened = fs::create_dir(&aside).and_then(|()| Ok((open(path)?, open(&aside)?)));
+        let opened = fs::create_dir(aside).and_then(|()| Ok((open(path)?, open(aside)?)));
         let (root, aside) = opened.map_err(|error| setup("open the root directory", error))?;
-        let mut provided = Self { path: path.clone(), root, aside, places: Vec::new(), made: Vec::new() };
-        match provided.fill(spec) {
-            Ok(()) => Ok(provided),
+        Ok(Self { path: path.to_owned(), root, aside, places: Vec::new(), made: Vec::new() })
+    }
+
+    fn filled(mut self, fill: impl FnOnce(&mut Self) -> Result<(), RunError>) -> Result<Self, RunError> {
+        match fill(&mut self) {
+            Ok(()) => Ok(self),
             Err(error) => {
-                let _ = provided.withdraw();
+                let _ = self.withdraw();
                 Err(error)
             }
         }
     }
 
-    fn fill(&mut self, spec: &RunSpec) -> Result<(), RunError> {
-        let discard = |put: io::Result<()>| put.map(|()| End::Discard);
+    fn fill_system(&mut self) -> Result<(), RunError> {
         self.put(Path::new("/dev"), |path| discard(kernel_files::dev(path)))?;
         self.put(Path::new("/proc"), |path| discard(kernel_files::proc(path)))?;
-        self.put(Path::new("/sys"), |path| discard(kernel_files::sys(path)))?;
-        self.put(Path::new("/etc/resolv.conf"), |path| discard(fs::write(path, files::resolv_conf(spec.dns.as_ref()))))?;
-        self.put(Path::new("/etc/hosts"), |path| discard(fs::write(path, files::hosts(spec))))?;
+        self.put(Path::new("/sys"), |path| discard(kernel_files::sys(path)))
+    }
+
+    /// Puts the files of the network in place, but for those that are mounted there.
+    fn fill_network(&mut self, spec: &RunSpec, is_mounted: impl Fn(&Path) -> bool) -> Result<(), RunError> {
+        let (names, hosts) = (Path::new("/etc/resolv.conf"), Path::new("/etc/hosts"));
+        if !is_mounted(names) {
+            self.put(names, |path| discard(fs::write(path, files::resolv_conf(spec.dns.as_ref()))))?;
+        } else if spec.dns.is_some() {
+            return Err(RunError::NeedsNamespaces("--dns and --dns-search where the container has an /etc/resolv.conf mounted"));
+        }
+        if !is_mounted(hosts) {
+            self.put(hosts, |path| discard(fs::write(path, files::hosts(spec))))?;
+        } else if !spec.hosts.is_empty() {
+            return Err(RunError::NeedsNamespaces("--add-host where the container has an /etc/hosts mounted"));
+        }
+        Ok(())
+    }
+
+    fn fill_mounts(&mut self, spec: &RunSpec) -> Result<(), RunError> {
         let mut mounts: Vec<_> = spec.mounts.iter().collect();
         mounts.sort_by(|one, other| one.target.cmp(&other.target));
         mounts.into_iter().try_for_each(|mount| self.put(&mount.target, |path| fill_mount(&mount.kind, path)))
@@ -164,6 +200,10 @@ impl Place {
         }
         Ok(())
     }
+}
+
+fn discard(put: io::Result<()>) -> io::Result<End> {
+    put.map(|()| End::Discard)
 }
 
 fn fill_mount(kind: &MountKind, path: &Path) -> io::Result<End> {

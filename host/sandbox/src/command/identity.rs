@@ -49,8 +49,8 @@ pub(super) fn assume(spec: &RunSpec, filter: &[Instruction], clerk: Option<Borro
     drop_capabilities(spec.security, spec.isolation).to("give up capabilities")?;
     if !filter.is_empty() {
         let listener = match sys::install_filter(filter, clerk.is_some()) {
-            // The container that leaves us no more than a change of the root directory has a filter of its own.
-            Err(Errno::ACCESS | Errno::PERM) if spec.isolation == Isolation::Chroot => None,
+            // The container that leaves us no namespaces has a filter of its own.
+            Err(Errno::ACCESS | Errno::PERM) if spec.isolation.is_plain() => None,
             result => result.to("install the seccomp filter")?,
         };
         if let (Some(clerk), Some(listener)) = (clerk, listener) {
@@ -97,7 +97,7 @@ pub(crate) fn drop_capabilities(security: Security, isolation: Isolation) -> Res
     if security == Security::Insecure {
         return Ok(());
     }
-    let kept = if isolation == Isolation::Chroot { KEPT.difference(CapabilitySet::SYS_CHROOT) } else { KEPT };
+    let kept = if isolation.is_plain() { KEPT.difference(CapabilitySet::SYS_CHROOT) } else { KEPT };
     let all = (0..CAPABILITIES).map(|number| CapabilitySet::from_bits_retain(1 << number));
     for capability in all.filter(|capability| !kept.contains(*capability)) {
         match rustix::thread::remove_capability_from_bounding_set(capability) {

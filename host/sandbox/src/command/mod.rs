@@ -45,6 +45,8 @@ fn prepare(order: Order, socket: &OwnedFd, clerk: Option<&OwnedFd>) -> Step<RunS
     let stdin = standard_input(order.stdin)?;
     match &order.spec.root {
         Tree::Directory(root) if order.spec.isolation == Isolation::Chroot => chroot::enter(root)?,
+        // The step's files are there already.
+        _ if order.spec.isolation == Isolation::InPlace => rustix::process::chdir("/").to("enter the root directory")?,
         _ => isolate(&order.spec, &order.secrets)?,
     }
     rustix::process::umask(Mode::from_raw_mode(0o022));

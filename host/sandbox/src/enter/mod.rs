@@ -56,7 +56,8 @@ pub enum EnterError {
 pub fn enter_user_namespace(request: &Request) -> Result<Probe, EnterError> {
     let mut reasons = Vec::new();
     for isolation in Isolation::ALL {
-        if request.wanted.is_some_and(|wanted| wanted != isolation) {
+        // What puts the files of images into this process's own root directory is never taken by itself.
+        if request.wanted.map_or(isolation == Isolation::InPlace, |wanted| wanted != isolation) {
             continue;
         }
         let result = try_to_enter(isolation, request)?;
@@ -81,6 +82,14 @@ fn try_to_enter(isolation: Isolation, request: &Request) -> Result<Result<(), St
             Some(_) => trial::chroot(store),
             None => Err("the process is not root".to_owned()),
         }),
+        Isolation::InPlace if present() != Some(Isolation::Root) => Ok(Err("the process is not root".to_owned())),
+        Isolation::InPlace => {
+            let tried = trial::in_place(store);
+            if tried.is_ok() {
+                crate::supervisor::hide_from_steps();
+            }
+            Ok(tried)
+        }
         Isolation::Root if present() == Some(Isolation::Root) => Ok(trial::run(isolation, store, None)),
         Isolation::Root => Ok(Err("the process does not run as the machine's root".to_owned())),
         Isolation::SubordinateIds | Isolation::SingleId if present() == Some(isolation) => enter_present(isolation, store),

@@ -34,14 +34,37 @@ pub(super) fn chroot(store: Option<&Path>) -> Result<(), String> {
     std::fs::remove_dir(&directory).ok();
     mkdirat(CWD, &directory, Mode::RWXU).map_err(|errno| format!("{} cannot be written to ({errno})", directory.display()))?;
     let tried = in_child(|| {
-        let owned = std::os::unix::fs::chown(&directory, Some(1), Some(1));
-        owned.map_err(|error| format!("files cannot be given to other users ({error}): CAP_CHOWN is missing"))?;
+        give_away(&directory)?;
         crate::chroot::enter(&directory).map_err(|failure| describe(failure.into()))?;
         let dropped = command::identity::drop_capabilities(Security::Sandbox, Isolation::Chroot);
         dropped.map_err(|errno| format!("capabilities cannot be given up ({errno}): CAP_SETPCAP is missing"))
     });
     let _ = std::fs::remove_dir(&directory);
     tried
+}
+
+/// Tries what the isolation in place takes, in a container of an image that is made for it.
+pub(super) fn in_place(store: Option<&Path>) -> Result<(), String> {
+    crate::in_place::check(store)?;
+    let name = format!(".windlass-trial-{}", getpid().as_raw_nonzero());
+    let (directory, moved) = (store.map_or_else(std::env::temp_dir, Path::to_owned).join(&name), Path::new("/").join(&name));
+    mkdirat(CWD, &directory, Mode::RWXU).map_err(|errno| format!("{} cannot be written to ({errno})", directory.display()))?;
+    let tried = in_child(|| {
+        give_away(&directory)?;
+        let dropped = command::identity::drop_capabilities(Security::Sandbox, Isolation::InPlace);
+        dropped.map_err(|errno| format!("capabilities cannot be given up ({errno}): CAP_SETPCAP is missing"))
+    });
+    let tried = tried.and_then(|()| {
+        let exchanged = std::fs::rename(&directory, &moved).and_then(|()| std::fs::rename(&moved, &directory));
+        exchanged.map_err(|error| format!("files cannot be moved from {} to `/` and back ({error})", directory.display()))
+    });
+    let _ = std::fs::remove_dir(&directory);
+    tried
+}
+
+fn give_away(directory: &Path) -> Result<(), String> {
+    let owned = std::os::unix::fs::chown(directory, Some(1), Some(1));
+    owned.map_err(|error| format!("files cannot be given to other users ({error}): CAP_CHOWN is missing"))
 }
 
 /// Runs `work` in a child, and gives its answer.

@@ -19,7 +19,10 @@ pub use annotation::{Annotation, AnnotationPlace, parse_annotation};
 pub use caches::{CachePlace, CacheSource, CacheTarget, parse_age, parse_cache_source, parse_cache_target, parse_repository};
 pub use declared::specs;
 pub use export::{Encoding, Export, ExportKind, Output, Place, parse_output};
-pub use limits::{parse_memory, parse_processors};
+pub use limits::{
+    parse_control_group, parse_memory, parse_memory_and_swap, parse_period, parse_processors, parse_quota, parse_set,
+    parse_shares,
+};
 pub(crate) use read::read;
 pub use read::{parse_host, parse_provenance, parse_secret, parse_ssh, size};
 

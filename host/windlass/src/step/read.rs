@@ -115,6 +115,7 @@ impl Reader<'_> {
             limits: Limits {
                 memory: self.parsed("memory-limit", parse_memory),
                 processor: self.parsed("cpu-limit", parse_processors),
+                ..Limits::default()
             },
             add_hosts: self.hosts(),
             dns: settings.texts("custom-dns").to_vec(),

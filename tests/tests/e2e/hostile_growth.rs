@@ -1,0 +1,76 @@
+//! Images that are more than they seem: decompression bombs, many entries, many layers. None takes memory with its size.
+
+use windlass_e2e::base_images::{busybox_files, digest};
+use windlass_e2e::raw_tar::{Header, RawTar, octal};
+use windlass_e2e::servers::images::{Images, LAYER, config};
+
+use crate::hostile::{Den, MOST_MEMORY};
+use crate::hostile_images::{GZIP, gzip};
+
+/// CVE-2017-14992: a layer that unpacks to far more than it is, in every compression.
+#[test]
+fn a_bomb_is_an_error_and_takes_no_memory() {
+    let zeros = vec![0; 16 << 20];
+    let begin = RawTar::new().header(&Header { name: b"zeros", size: octal(200 << 30), ..Header::default() }).cut_off();
+    for (tool, members, expected) in [
+        ("zstd", 40, "each compressed byte"),
+        ("xz", 40, "each compressed byte"),
+        ("bzip2", 40, "each compressed byte"),
+        ("gzip", 6, "cut off"),
+    ] {
+        let bomb = [packed(tool, &begin), packed(tool, &zeros).repeat(members)].concat();
+        let den = Den::new();
+        let mut images = Images::new();
+        let layer = images.blob(GZIP, &bomb);
+        images.assemble("hostile", &config(&[digest(b"never known")]), &[layer]);
+        let registry = images.serve();
+        let (run, memory) = den.measured(den.build(&format!("FROM {}/a:hostile\nRUN true\n", registry.host())));
+        assert!(memory < MOST_MEMORY, "{tool} takes {memory} MiB");
+        run.fails_with(windlass_core::ExitCode::Build).says(expected);
+    }
+}
+
+fn packed(tool: &str, bytes: &[u8]) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x");
+    std::fs::write(&path, bytes).unwrap();
+    let output = std::process::Command::new(tool).args(["-c", "-9"]).arg(&path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
+/// Memory does not grow with the number of entries; docs/security.md has the figure for 1,000,000 of them.
+#[test]
+fn many_entries_take_no_memory_in_proportion() {
+    let den = Den::new();
+    let mut tar = RawTar::new();
+    for number in 0..20_000 {
+        tar = tar.file(&format!("many/{}/{number}", number % 100), b"");
+    }
+    let mut images = Images::new();
+    images.image("hostile", &[busybox_files(), tar.end()]);
+    let registry = images.serve();
+    let (run, memory) = den.measured(den.build(&format!("FROM {}/a:hostile\nRUN true\n", registry.host())));
+    let _ = run.succeeds();
+    assert!(memory < MOST_MEMORY, "{memory} MiB");
+}
+
+/// Layers are unpacked side by side, but only some at a time.
+#[test]
+fn many_layers_take_no_memory_in_proportion() {
+    let den = Den::new();
+    let content = vec![b'x'; 4 << 20];
+    let layer = |number: u32| gzip(&RawTar::new().file(&format!("f{number}"), &content).end());
+    let mut images = Images::new();
+    let (mut diff_ids, mut layers) = (vec![digest(&busybox_files())], vec![images.blob(LAYER, &busybox_files())]);
+    for number in 0..120 {
+        diff_ids.push(digest(&RawTar::new().file(&format!("f{number}"), &content).end()));
+        layers.push(images.blob(GZIP, &layer(number)));
+    }
+    images.assemble("hostile", &config(&diff_ids), &layers);
+    let registry = images.serve();
+    let text = format!("FROM {}/a:hostile\nRUN test $(ls / | grep -c ^f) = 120\n", registry.host());
+    let (run, memory) = den.measured(den.build(&text));
+    let _ = run.succeeds();
+    assert!(memory < MOST_MEMORY, "{memory} MiB");
+}
