@@ -6,7 +6,7 @@ use std::sync::Arc;
 use windlass_core::chain;
 use windlass_registry::image::{Document, ImageConfig, Manifest};
 use windlass_registry::layout::{self, Imported};
-use windlass_registry::{Blobs, BlobSource};
+use windlass_registry::{BlobSource, Blobs};
 
 use crate::images::{Image, Member};
 

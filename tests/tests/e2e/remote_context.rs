@@ -153,7 +153,10 @@ fn a_stage_begins_with_the_files_of_a_named_context() {
     };
     build(&[]);
     let image = built(&workspace);
-    assert_eq!((image.text("two/a"), image.text("web"), image.text("deep/file")), ("of the root".into(), "a".into(), "deep".into()));
+    assert_eq!(
+        (image.text("two/a"), image.text("web"), image.text("deep/file")),
+        ("of the root".into(), "a".into(), "deep".into())
+    );
     assert!(!image.files.contains_key("two/left"), "the ignore file of the named context counts");
     assert_eq!(image.files["two/a"].owner, (0, 0));
     let _ = build(&["--target", "two"]).says("cached");

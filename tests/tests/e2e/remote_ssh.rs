@@ -60,9 +60,10 @@ fn key(workspace: &Workspace, name: &str) -> std::path::PathBuf {
 
 fn repository(workspace: &Workspace) -> String {
     let bare = workspace.path("r.git");
-    let script = "git init -q -b main work && cd work && echo text > file && git add . && \
+    let script = "git init -q -b main source && cd source && echo text > file && git add . && \
                   git -c user.name=t -c user.email=t@t.test commit -q -m one && git clone -q --bare . ../r.git";
-    let made = Command::new("sh").args(["-c", script]).current_dir(workspace.root()).env("GIT_CONFIG_GLOBAL", "/dev/null").status();
+    let made =
+        Command::new("sh").args(["-c", script]).current_dir(workspace.path(".")).env("GIT_CONFIG_GLOBAL", "/dev/null").status();
     assert!(made.unwrap().success());
     bare.display().to_string()
 }

@@ -54,15 +54,8 @@ impl Executor {
         let graph = graph::build(&request.dockerfile, &asked).map_err(dockerfile)?;
         let named = request.named_contexts.keys().map(|name| (name.clone(), OnceCell::new())).collect();
         let stages = graph.stages().iter().map(|_| OnceCell::new()).collect();
-        let mut executor = Self {
-            session,
-            graph,
-            images: BTreeMap::new(),
-            context: OnceCell::new(),
-            named,
-            stages,
-            is_rehearsing: false,
-        };
+        let mut executor =
+            Self { session, graph, images: BTreeMap::new(), context: OnceCell::new(), named, stages, is_rehearsing: false };
         executor.refuse_at_once()?;
         executor.resolve_images().await?;
         if let Some(finding) = isolation::told(&executor.graph, &executor.session.request.probe) {
@@ -323,8 +316,9 @@ impl Executor {
     /// Of a step that is not in the cache: the refusal where `steps`, which come behind it, have a RUN.
     pub(crate) fn unless_run_follows(&self, error: Arc<BuildError>, steps: &[Step]) -> Arc<BuildError> {
         match *error {
-            BuildError::NotCached => isolation::impossible(steps, &self.session.request.probe)
-                .map_or(error, |finding| dockerfile(vec![finding])),
+            BuildError::NotCached => {
+                isolation::impossible(steps, &self.session.request.probe).map_or(error, |finding| dockerfile(vec![finding]))
+            }
             _ => error,
         }
     }
