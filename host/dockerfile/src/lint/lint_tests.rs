@@ -61,7 +61,7 @@ fn every_rule_is_broken_by_its_bad_example_and_not_by_its_good_one() {
         ("MultipleInstructionsDisallowed", "FROM a\nHEALTHCHECK NONE\nHEALTHCHECK CMD x", "FROM a\nHEALTHCHECK CMD x", 2),
         ("LegacyKeyValueFormat", "FROM a\nENV x y", "FROM a\nENV x=y", 2),
         ("LegacyKeyValueFormat", "FROM a\nLABEL x y=z", "FROM a\nLABEL x=\"y z\"", 2),
-        ("LegacyKeyValueFormat", "FROM a\nlabel\tx y", "FROM a\nLABEL \"x y\"=z", 2),
+        ("LegacyKeyValueFormat", "FROM a\nLABEL\tx y", "FROM a\nLABEL \"x y\"=z", 2),
         ("RedundantTargetPlatform", "FROM --platform=$TARGETPLATFORM a", "FROM --platform=$BUILDPLATFORM a", 1),
         ("SecretsUsedInArgOrEnv", "FROM a\nARG AWS_SECRET_ACCESS_KEY", "FROM a\nARG PUBLIC_KEY", 2),
         ("SecretsUsedInArgOrEnv", "FROM a\nENV db_password=x", "FROM a\nENV TOKENIZER=x MONKEY=y KEY_FILE=z TOKEN_VERSION=1", 2),

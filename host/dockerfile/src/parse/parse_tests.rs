@@ -63,7 +63,7 @@ fn continued_lines_lose_comments_and_blank_lines() {
     assert_eq!(commands[0], "RUN echo one > /f   && echo two >> /f   && echo \"a # b\" >> /f &&   echo three   four");
     assert_eq!(commands[1], "RUN echo xy > /g");
     assert_eq!(file.warnings.len(), 1);
-    assert_eq!(file.warnings[0].place.as_ref().unwrap().line, 5);
+    assert_eq!(file.warnings[0].place.as_ref().unwrap().line, 9);
 }
 
 #[test]
