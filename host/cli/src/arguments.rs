@@ -98,14 +98,10 @@ pub(crate) struct CommonArguments {
     pub(crate) progress: Mode,
 }
 
+/// Where results of steps are shared, for builds and for steps, over whatever a step says.
 #[derive(Debug, Args)]
-pub(crate) struct RunArguments {
-    #[command(flatten)]
-    pub(crate) step: StepArguments,
-    /// Build, write outputs, but push nothing
-    #[arg(long)]
-    pub(crate) no_push: bool,
-    /// Share results of steps with other machines in this repository of a registry, whatever the step says
+pub(crate) struct CacheArguments {
+    /// Share results of steps with other machines in this repository of a registry
     #[arg(long, value_name = "REPOSITORY")]
     pub(crate) cache_repo: Option<String>,
     /// How old an entry of the shared cache may be; default 336h
@@ -117,6 +113,17 @@ pub(crate) struct RunArguments {
     /// Write results of steps there, such as type=registry,ref=REF,mode=max, type=local,dest=DIR or type=inline; repeatable
     #[arg(long, value_name = "CACHE")]
     pub(crate) cache_to: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) step: StepArguments,
+    /// Build, write outputs, but push nothing
+    #[arg(long)]
+    pub(crate) no_push: bool,
+    #[command(flatten)]
+    pub(crate) caches: CacheArguments,
     /// Say of each step why it runs and was not taken from the cache
     #[arg(long)]
     pub(crate) explain: bool,
@@ -252,18 +259,8 @@ pub(crate) struct BuildArguments {
     /// Say of each step why it runs and was not taken from the cache
     #[arg(long)]
     pub(crate) explain: bool,
-    /// Share results of steps with other machines in this repository of a registry
-    #[arg(long, value_name = "REPOSITORY")]
-    pub(crate) cache_repo: Option<String>,
-    /// How old an entry of the shared cache may be; default 336h
-    #[arg(long, value_name = "DURATION", requires = "cache_repo")]
-    pub(crate) cache_ttl: Option<String>,
-    /// Take results of steps from there, such as type=registry,ref=REF or type=local,src=DIR; repeatable
-    #[arg(long, value_name = "CACHE")]
-    pub(crate) cache_from: Vec<String>,
-    /// Write results of steps there, such as type=registry,ref=REF,mode=max, type=local,dest=DIR or type=inline; repeatable
-    #[arg(long, value_name = "CACHE")]
-    pub(crate) cache_to: Vec<String>,
+    #[command(flatten)]
+    pub(crate) caches: CacheArguments,
     /// Ask for base images even when they are here; always so for tags
     #[arg(long)]
     pub(crate) pull: bool,

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use windlass::sandbox::{Limits, Ulimit};
 use windlass::step::{
-    ArgumentValue, BuildArgument, BuildSettings, Output, Outputs, Place, SharedCache, Step, parse_age, parse_annotation,
-    parse_cache_source, parse_cache_target, parse_control_group, parse_host, parse_memory, parse_memory_and_swap, parse_output,
-    parse_period, parse_processors, parse_provenance, parse_quota, parse_repository, parse_secret, parse_set, parse_shares,
-    parse_ssh, size,
+    ArgumentValue, BuildArgument, BuildSettings, Output, Outputs, Place, Step, parse_annotation, parse_control_group, parse_host,
+    parse_memory, parse_memory_and_swap, parse_output, parse_period, parse_processors, parse_provenance, parse_quota,
+    parse_secret, parse_set, parse_shares, parse_ssh, size,
 };
 use windlass::{Failure, Input, Request};
 use windlass_core::{ExitCode as Code, Finding, Platform, Reference};
 
+use super::reader::Reader;
 use super::{carry_out, failed};
 use crate::arguments::{BuildArguments, Entitlement, Network};
 use crate::progress::Mode;
@@ -61,9 +61,9 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
                 annotations: reader.all("--annotation", &arguments.annotations, parse_annotation),
                 no_cache: arguments.no_cache,
                 no_cache_stages: arguments.no_cache_filter.clone(),
-                cache_from: reader.all("--cache-from", &arguments.cache_from, parse_cache_source),
-                cache_to: reader.all("--cache-to", &arguments.cache_to, parse_cache_target),
-                shared_cache: reader.shared_cache(arguments.cache_repo.as_deref(), arguments.cache_ttl.as_deref()),
+                cache_from: reader.cache_from(&arguments.caches),
+                cache_to: reader.cache_to(&arguments.caches),
+                shared_cache: reader.shared_cache(&arguments.caches),
                 pull: arguments.pull,
                 no_network: arguments.network == Network::None,
                 allows_insecure: arguments.allow.contains(&Entitlement::SecurityInsecure),
@@ -104,23 +104,7 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
     })
 }
 
-#[derive(Default)]
-pub(super) struct Reader {
-    pub(super) problems: Vec<Finding>,
-}
-
 impl Reader {
-    pub(super) fn all<T>(&mut self, option: &str, texts: &[String], read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
-        let mut values = Vec::new();
-        for text in texts {
-            match read(text) {
-                Ok(value) => values.push(value),
-                Err(message) => self.problems.push(Finding::deny("settings/value", message).about(option)),
-            }
-        }
-        values
-    }
-
     fn limits(&mut self, arguments: &BuildArguments) -> Limits {
         let quota = self.one("--cpu-quota", arguments.cpu_quota.as_deref(), parse_quota);
         let period = self.one("--cpu-period", arguments.cpu_period.as_deref(), parse_period);
@@ -139,17 +123,6 @@ impl Reader {
             self.problems.push(Finding::deny("settings/value", message).about("--memory-swap"));
         }
         limits
-    }
-
-    /// What `--cache-repo` and `--cache-ttl` say.
-    pub(super) fn shared_cache(&mut self, repository: Option<&str>, age: Option<&str>) -> Option<SharedCache> {
-        let repository = self.one("--cache-repo", repository, parse_repository);
-        let max_age = self.one("--cache-ttl", age, parse_age).unwrap_or(SharedCache::MAX_AGE);
-        repository.map(|repository| SharedCache { repository: Some(repository), max_age })
-    }
-
-    fn one<T>(&mut self, option: &str, text: Option<&str>, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        self.all(option, &text.map(str::to_owned).into_iter().collect::<Vec<_>>(), read).pop()
     }
 
     fn epoch(&mut self) -> Option<i64> {

@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod plan;
 pub(crate) mod plugin;
+mod reader;
 pub(crate) mod run;
 
 use std::io::{IsTerminal, Write};
