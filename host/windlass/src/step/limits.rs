@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 
-use super::read::size;
+use super::words::size;
 
 /// Bytes of memory: as docker writes sizes, or with `Ki`, `Mi` or `Gi`.
 ///

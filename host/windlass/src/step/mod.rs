@@ -7,6 +7,7 @@ mod export;
 mod fields;
 mod limits;
 mod read;
+mod words;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub use limits::{
     parse_shares,
 };
 pub(crate) use read::read;
-pub use read::{parse_host, parse_provenance, parse_secret, parse_ssh, size};
+pub use words::{parse_host, parse_provenance, parse_secret, parse_ssh, size};
 
 /// A step. Paths are as given, relative to the working directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

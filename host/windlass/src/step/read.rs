@@ -9,11 +9,11 @@ use windlass_sandbox::{Limits, Ulimit};
 use super::caches::{parse_cache_source, parse_cache_target};
 use super::declared::without_effect;
 use super::export::compression;
-use super::fields;
 use super::limits::{parse_memory, parse_processors};
+use super::words::{parse_host, parse_provenance, parse_secret, parse_ssh, size};
 use super::{
     Annotation, ArgumentValue, BuildArgument, BuildSecret, BuildSettings, Encoding, Export, ExportKind, Outputs, Place,
-    Provenance, RegistrySettings, SecretSource, SshSource, Step,
+    RegistrySettings, SecretSource, SshSource, Step,
 };
 use crate::duration;
 use crate::environment::Environment;
@@ -340,90 +340,6 @@ fn located(finding: Finding, origin: &Origin) -> Finding {
     }
 }
 
-/// `HOST:ADDRESS`, where the address may be IPv6 and `=` may stand for the colon.
-#[must_use]
-pub fn parse_host(entry: &str) -> Option<(String, String)> {
-    let (host, address) = entry.split_once('=').or_else(|| entry.split_once(':'))?;
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    let valid = !host.is_empty() && (address.parse::<std::net::IpAddr>().is_ok() || address == "host-gateway");
-    valid.then(|| (host.to_owned(), address.to_owned()))
-}
-
-/// A size in bytes, with `b`, `k`, `m` or `g` for powers of 1024, as docker has it.
-///
-/// # Errors
-/// When it is no number, is zero or has another unit.
-pub fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is not a size: give a number with b, k, m or g, such as 128m");
-    let lower = text.trim().to_ascii_lowercase();
-    let (number, unit) = lower.split_at(lower.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
-    let shift = match unit {
-        "" | "b" => 0,
-        "k" | "kb" => 10,
-        "m" | "mb" => 20,
-        "g" | "gb" => 30,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(wrong)
-}
-
-/// `id=ID,src=PATH` or `id=ID,env=VARIABLE`; `id` alone is the variable of that name, or the file. With `type=env`, `src`
-/// names a variable too.
-///
-/// # Errors
-/// When a part is unknown, or there is no id.
-pub fn parse_secret(text: &str) -> Result<BuildSecret, String> {
-    let (mut id, mut file, mut variable, mut kind) = (None, None, None, None);
-    for part in fields::split(text)? {
-        match part.split_once('=') {
-            Some(("id", value)) => id = Some(value.to_owned()),
-            Some(("src" | "source", value)) => file = Some(value.to_owned()),
-            Some(("env", value)) => variable = Some(value.to_owned()),
-            Some(("type", value @ ("file" | "env"))) => kind = Some(value.to_owned()),
-            Some(("type", value)) => return Err(format!("`{value}` is not a type of secret: there are file and env")),
-            _ => return Err(format!("`{part}` is no part of a secret")),
-        }
-    }
-    let id = id.filter(|id| !id.is_empty()).ok_or_else(|| "a secret must have an id".to_owned())?;
-    let source = match (kind.as_deref(), variable, file) {
-        (Some("file"), Some(_), _) => return Err("a secret of type=file has no env".to_owned()),
-        (_, Some(_), Some(_)) => return Err("a secret comes from src or from env, not from both".to_owned()),
-        (_, Some(name), None) | (Some("env"), None, Some(name)) => SecretSource::Variable(name),
-        (Some("env"), None, None) => SecretSource::Variable(id.clone()),
-        (_, None, Some(path)) => SecretSource::File(PathBuf::from(path)),
-        (Some(_), None, None) => SecretSource::File(PathBuf::from(&id)),
-        (None, None, None) => SecretSource::Either(id.clone()),
-    };
-    Ok(BuildSecret { id, source })
-}
-
-/// `true`, `false`, `mode=min` or `mode=max`.
-///
-/// # Errors
-/// When it is something else.
-pub fn parse_provenance(text: &str) -> Result<Option<Provenance>, String> {
-    match text {
-        "" | "true" | "1" | "mode=min" | "min" => Ok(Some(Provenance::Min)),
-        "mode=max" | "max" => Ok(Some(Provenance::Max)),
-        "false" | "0" => Ok(None),
-        other => Err(format!("`{other}` is not how provenance is asked for: write true, false, mode=min or mode=max")),
-    }
-}
-
-/// `ID[=SOCKET|KEYFILE[,KEYFILE…]]`
-///
-/// # Errors
-/// When there is no id, or a path is empty.
-pub fn parse_ssh(text: &str) -> Result<SshSource, String> {
-    let (id, paths) = text.split_once('=').map_or((text, None), |(id, paths)| (id, Some(paths)));
-    let paths: Vec<PathBuf> = paths.into_iter().flat_map(|paths| paths.split(',')).map(PathBuf::from).collect();
-    if id.is_empty() || paths.iter().any(|path| path.as_os_str().is_empty()) {
-        return Err(format!("`{text}` is not ID, ID=SOCKET or ID=KEYFILE"));
-    }
-    Ok(SshSource { id: id.to_owned(), paths })
-}
-
 #[cfg(test)]
 mod tests {
     use windlass_core::setting::{Assignment, Value, check};
@@ -484,29 +400,5 @@ mod tests {
         assert_eq!((named.repository.unwrap().to_string(), named.max_age.as_secs()), ("r.example/x".to_owned(), 7200));
         let problems = step(&[("cache-repo", "r.example/X"), ("cache-ttl-hours", "-1")], &[]).unwrap_err();
         assert_eq!(problems.len(), 2, "{problems:?}");
-    }
-
-    #[test]
-    fn sizes_have_the_units_of_docker() {
-        assert_eq!((size("64"), size("1K"), size("2mb"), size("1g")), (Ok(64), Ok(1024), Ok(2 << 20), Ok(1 << 30)));
-        assert!(["", "m", "0", "1t", "-1", "99999999999g"].iter().all(|text| size(text).is_err()));
-    }
-
-    #[test]
-    fn secrets_are_named_by_file_or_variable() {
-        assert_eq!(parse_secret("id=a,env=B").unwrap().source, SecretSource::Variable("B".to_owned()));
-        assert_eq!(parse_secret("id=a").unwrap().source, SecretSource::Either("a".to_owned()));
-        assert_eq!(parse_secret("type=env,id=a,src=B").unwrap().source, SecretSource::Variable("B".to_owned()));
-        assert_eq!(parse_secret("id=a,\"src=b,c\"").unwrap().source, SecretSource::File("b,c".into()));
-        assert!(
-            ["src=x", "id=a,env=B,src=c", "type=file,id=a,env=B", "type=x,id=a"].iter().all(|text| parse_secret(text).is_err())
-        );
-    }
-
-    #[test]
-    fn agents_are_named_by_socket_or_keys() {
-        assert_eq!(parse_ssh("default").unwrap().paths, Vec::<PathBuf>::new());
-        assert_eq!(parse_ssh("a=/k1,/k2").unwrap().paths, [PathBuf::from("/k1"), PathBuf::from("/k2")]);
-        assert!(parse_ssh("=x").is_err() && parse_ssh("a=").is_err());
     }
 }
