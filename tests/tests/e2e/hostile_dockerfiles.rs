@@ -141,12 +141,15 @@ fn large_dockerfiles_are_errors_or_cheap() {
         + &(0..2_000).map(|number| format!("FROM s AS t{number}\nENV B=x\n")).collect::<String>()
         + "FROM scratch\n"
         + &(0..2_000).map(|number| format!("RUN --mount=from=t{number},target=/m true\n")).collect::<String>();
+    let words = format!("FROM scratch\nENV {}\n", "A=b ".repeat(1_000_000));
+    let elements = format!("FROM scratch\nCMD [{}\"a\"]\n", "\"a\",".repeat(1_000_000));
+    let ports = format!("FROM scratch\nENV P=\"{}\"\nEXPOSE {}\n", "1 ".repeat(30_000), "$P ".repeat(1_000));
     let layers = format!("FROM scratch\n{}", "COPY Dockerfile /\n".repeat(1_001));
-    for (number, text) in
-        [expansion, arguments, nested, replaced, stages, json, continued, heredocs, copies, variables, chain, fan, layers]
-            .into_iter()
-            .enumerate()
-    {
+    let texts = [
+        expansion, arguments, nested, replaced, stages, json, continued, heredocs, copies, variables, chain, fan, words,
+        elements, ports, layers,
+    ];
+    for (number, text) in texts.into_iter().enumerate() {
         let den = Den::new();
         let (run, memory) = den.measured(den.build(&text));
         assert!(memory < MOST_MEMORY, "case {number} takes {memory} MiB");

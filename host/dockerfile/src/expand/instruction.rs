@@ -8,7 +8,7 @@ use crate::instruction::{
     AddInstruction, ArgInstruction, Argument, CopyInstruction, EnvInstruction, ExposeInstruction, FromInstruction, Instruction,
     LabelInstruction, Pair, RunInstruction, Sources,
 };
-use crate::parse::Escape;
+use crate::parse::{Escape, MAXIMUM_WORDS};
 use crate::{port, signal};
 
 impl Instruction {
@@ -197,6 +197,9 @@ fn ports(
     for port in &expose.ports {
         let expanded = words(port, env, escape)?;
         growth.add(expanded.iter().map(String::len).sum::<usize>().saturating_sub(port.len()), port)?;
+        if ports.len() + expanded.len() > MAXIMUM_WORDS {
+            return Err(ExpandError::TooManyPorts(super::clip(port)));
+        }
         ports.extend(expanded);
     }
     port::exposed(&ports).map_err(ExpandError::Port)?;

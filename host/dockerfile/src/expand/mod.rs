@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::file_mode::FileModeError;
 use crate::instruction::mount::MountError;
-use crate::parse::Escape;
+use crate::parse::{Escape, MAXIMUM_WORDS};
 use crate::port::PortError;
 use crate::signal::SignalError;
 
@@ -58,6 +58,9 @@ pub enum ExpandError {
     /// The words of a stage, or of all `FROM` lines, become too long together.
     #[error("expand `{0}`: with it, variables make the words of the stage more than {MAXIMUM_TOTAL_GROWTH} bytes longer")]
     TotalGrowth(String),
+    /// The words of an `EXPOSE` become too many.
+    #[error("expand `{0}`: with it, EXPOSE has more than {MAXIMUM_WORDS} ports")]
+    TooManyPorts(String),
     /// A `--mount` that makes no sense.
     #[error("read the mount `{text}`")]
     Mount {

@@ -28,6 +28,9 @@ use problem::Problem;
 pub const MAXIMUM_SIZE: usize = 16 << 20;
 /// How many instructions a Dockerfile may have. Each takes memory for as long as the build.
 pub const MAXIMUM_INSTRUCTIONS: usize = 25_000;
+/// How many words the lists of a Dockerfile may have together: the sources of `COPY`, the pairs of `ENV`, commands written as
+/// arrays and so on. A command in shell form is one text, however long. Each word takes memory for as long as the build.
+pub const MAXIMUM_WORDS: usize = 100_000;
 /// How many mistakes are told of one Dockerfile.
 pub const MAXIMUM_FINDINGS: usize = 100;
 
@@ -155,6 +158,7 @@ struct Parser<'a> {
     names: BTreeSet<String>,
     stray: Option<Finding>,
     count: usize,
+    words: usize,
     /// How many misspelt instructions have been searched for heredocs; that takes time.
     guesses: usize,
     findings: Vec<Finding>,
@@ -182,6 +186,7 @@ impl<'a> Parser<'a> {
             names: BTreeSet::new(),
             stray: None,
             count: 0,
+            words: 0,
             guesses: 0,
             findings,
             warnings: Vec::new(),
@@ -194,8 +199,8 @@ impl<'a> Parser<'a> {
         while self.findings.len() < MAXIMUM_FINDINGS {
             let mut logical = self.reader.next_logical(escape)?;
             self.count += 1;
-            if self.count > MAXIMUM_INSTRUCTIONS {
-                let message = format!("the Dockerfile has more than {MAXIMUM_INSTRUCTIONS} instructions");
+            self.words += statement::most_words(&logical.text);
+            if let Some(message) = self.is_too_long() {
                 self.findings.push(Finding::deny("dockerfile/file", message).at(logical.place(self.file, 0..0)));
                 return None;
             }
@@ -219,6 +224,13 @@ impl<'a> Parser<'a> {
             }
         }
         None
+    }
+
+    /// What the Dockerfile has too much of.
+    fn is_too_long(&self) -> Option<String> {
+        let limits = [(self.count, MAXIMUM_INSTRUCTIONS, "instructions"), (self.words, MAXIMUM_WORDS, "words in lists")];
+        let (_, limit, what) = limits.into_iter().find(|(count, limit, _)| count > limit)?;
+        Some(format!("the Dockerfile has more than {limit} {what}"))
     }
 
     /// Reads the bodies of the heredocs that a line begins.

@@ -103,6 +103,24 @@ fn instructions_are_counted() {
 }
 
 #[test]
+fn words_in_lists_are_counted_and_commands_in_shell_form_are_not() {
+    let words = "a=b ".repeat(MAXIMUM_WORDS);
+    for name in ["ENV", "LABEL", "ARG", "EXPOSE", "VOLUME", "COPY", "ADD", "ONBUILD ENV"] {
+        let findings = parse(format!("FROM x\n{name} {words}").as_bytes(), "Dockerfile").unwrap_err();
+        assert_eq!((findings.len(), findings[0].rule.as_str()), (1, "dockerfile/file"), "{name}");
+    }
+    let array = format!("[{}\"\"]", "\"\",".repeat(MAXIMUM_WORDS));
+    for name in ["RUN", "CMD", "ENTRYPOINT", "SHELL", "HEALTHCHECK CMD", "COPY", "RUN --network=none"] {
+        assert!(parse(format!("FROM x\n{name} {array}").as_bytes(), "Dockerfile").is_err(), "{name}");
+    }
+    for text in [format!("RUN {}", "--mount=type=cache,target=/a ".repeat(MAXIMUM_WORDS)), format!("RUN <<A {words}\nA\n")] {
+        assert!(parse(format!("FROM x\n{text}").as_bytes(), "Dockerfile").is_err());
+    }
+    let several = "ENV a=b c=d\n".repeat(MAXIMUM_INSTRUCTIONS / 2);
+    let _ = read(&format!("FROM x\n{several}RUN echo {words}\nCMD {words}\nLABEL x={}", "y".repeat(MAXIMUM_WORDS)));
+}
+
+#[test]
 fn long_lines_are_read_whole() {
     let value = "x".repeat(100_000);
     let Instruction::Env(env) = one(&format!("ENV LONG={value}")) else { panic!() };

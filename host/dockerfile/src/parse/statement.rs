@@ -120,6 +120,17 @@ pub(super) fn holds_heredocs(line: &str) -> Certainty {
     Certainty::No
 }
 
+/// No fewer words than the instruction of a line is kept as. Counting is cheap where cutting is not.
+pub(super) fn most_words(line: &str) -> usize {
+    let words = || line.split(words::BLANKS).filter(|word| !word.is_empty());
+    let name = words().map(str::to_ascii_uppercase).find(|name| name != "ONBUILD").unwrap_or_default();
+    // An array needs no blanks between its elements.
+    let elements = if words().any(|word| word.starts_with('[')) { line.matches(',').count() } else { 0 };
+    let is_command = matches!(name.as_str(), "RUN" | "CMD" | "ENTRYPOINT" | "HEALTHCHECK");
+    let listed = if is_command && !line.contains("<<") { line.matches("--").count() } else { words().count() };
+    listed + elements
+}
+
 /// Reads the instruction of a line. `None` only when there is a problem.
 pub(super) fn read(
     line: &str,

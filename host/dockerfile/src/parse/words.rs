@@ -12,7 +12,7 @@ pub(super) struct Word {
 }
 
 /// What separates words in the plain forms.
-const BLANKS: [char; 5] = ['\t', '\x0b', '\x0c', '\r', ' '];
+pub(super) const BLANKS: [char; 5] = ['\t', '\x0b', '\x0c', '\r', ' '];
 
 /// The part of `range` without blanks at either end.
 pub(super) fn trim(line: &str, range: Range<usize>) -> Range<usize> {
