@@ -1,14 +1,16 @@
 //! What a RUN has changed, read off the overlay's upper directory.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::ffi::OsString;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsStr;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::text::shown;
-use crate::view::{Identity, Merged, Presence};
-use crate::{Content, Entry, EntryKind, Layer, Listing, Snapshot, View, ViewError};
+use crate::view::{Identity, LayerDirectory, Merged, Presence};
+use crate::{Content, Entry, EntryKind, Layer, Snapshot, View, ViewError};
 
 /// Why the changes of a step could not be found out.
 #[derive(Debug, thiserror::Error)]
@@ -37,73 +39,141 @@ pub enum DiffError {
 ///
 /// # Errors
 /// When the upper directory or the layers below cannot be read.
-pub fn diff(upper: &Snapshot, lower: &View, ignore: &[PathBuf]) -> Result<Listing, DiffError> {
-    let upper = Layer::directory(upper)?;
-    let mut differ = Differ { upper, lower, ignore, listing: Listing::new(), links: HashMap::new() };
-    let root = lower.merged(Path::new(""))?;
-    let mut open = vec![differ.open(PathBuf::new(), root)?];
-    while let Some(directory) = open.last_mut() {
-        let Some(name) = directory.names.pop() else {
-            differ.close(open.pop());
-            continue;
-        };
-        let path = directory.path.join(&name.0);
-        let below = directory.lower.as_ref().and_then(|lower| lower.topmost(&name.0));
-        if let Some(child) = differ.visit(path, name.1, below)? {
-            open.push(child);
+pub fn diff(upper: &Snapshot, lower: &View, ignore: &[PathBuf]) -> Result<Changes, DiffError> {
+    Changes::begin(upper, lower, ignore.to_vec(), true)
+}
+
+/// All that stands in a snapshot on top of the layers below, whether it is the same there or not.
+///
+/// # Errors
+/// When the snapshot or the layers below cannot be read.
+pub fn contents(snapshot: &Snapshot, lower: &View) -> Result<Changes, DiffError> {
+    Changes::begin(snapshot, lower, Vec::new(), false)
+}
+
+/// The entries of a layer in the order of their paths, read off its directory one after the other: memory grows with the
+/// largest directory alone.
+#[derive(Debug)]
+pub struct Changes {
+    upper: Layer,
+    lower: View,
+    ignore: Vec<PathBuf>,
+    /// Whether what is the same below is left out.
+    compares: bool,
+    /// The directories on the way, the root first.
+    open: Vec<OpenDirectory>,
+    /// What has been read and not been asked for.
+    ready: VecDeque<Entry>,
+    first_names: FirstNames,
+}
+
+/// The first name of each file that has several, in little memory: there may be a million of them.
+#[derive(Debug, Default)]
+struct FirstNames {
+    /// Where a name begins, by the file's inode: all of a snapshot lies in one file system.
+    places: HashMap<u64, usize>,
+    /// The names, each with a zero byte after it.
+    names: Vec<u8>,
+}
+
+impl FirstNames {
+    /// The first name of a file, when `path` is not that.
+    fn before(&mut self, inode: u64, path: &Path) -> Option<PathBuf> {
+        match self.places.entry(inode) {
+            Slot::Occupied(place) => {
+                let name = self.names[*place.get()..].split(|&byte| byte == 0).next().unwrap_or_default();
+                Some(PathBuf::from(OsStr::from_bytes(name)))
+            }
+            Slot::Vacant(place) => {
+                place.insert(self.names.len());
+                self.names.extend_from_slice(path.as_os_str().as_bytes());
+                self.names.push(0);
+                None
+            }
         }
     }
-    Ok(differ.listing)
 }
 
 /// A directory of the upper layer that is being read.
+#[derive(Debug)]
 struct OpenDirectory {
     path: PathBuf,
-    /// The names that are still to come, the next one last.
-    names: Vec<(OsString, Presence)>,
+    names: Option<Arc<LayerDirectory>>,
+    /// The number of the name that comes next.
+    next: usize,
     /// The same directory below, unless it is hidden.
     lower: Option<Merged>,
-    /// Where it stands in the listing if nothing below it has changed and it has not either.
-    unchanged: Option<usize>,
+    /// Itself, while neither it nor anything below it has changed.
+    unchanged: Option<Entry>,
 }
 
-struct Differ<'l> {
-    upper: Layer,
-    lower: &'l View,
-    ignore: &'l [PathBuf],
-    listing: Listing,
-    links: HashMap<Identity, PathBuf>,
+impl Iterator for Changes {
+    type Item = Result<Entry, DiffError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.advance() {
+            Ok(()) => self.ready.pop_front().map(Ok),
+            Err(error) => {
+                self.open.clear();
+                Some(Err(error))
+            }
+        }
+    }
 }
 
-impl Differ<'_> {
-    fn open(&self, path: PathBuf, lower: Option<Merged>) -> Result<OpenDirectory, DiffError> {
-        let mut names: Vec<_> = match self.upper.read_directory(&path)? {
-            Some(directory) => directory.iter().map(|(name, presence)| (name.clone(), presence)).collect(),
-            None => Vec::new(),
-        };
-        names.sort_by(|a, b| b.0.cmp(&a.0));
-        Ok(OpenDirectory { path, names, lower, unchanged: None })
+impl Changes {
+    fn begin(upper: &Snapshot, lower: &View, ignore: Vec<PathBuf>, compares: bool) -> Result<Self, DiffError> {
+        let upper = Layer::directory(upper)?;
+        let (open, ready) = (Vec::new(), VecDeque::new());
+        let mut changes = Self { upper, lower: lower.clone(), ignore, compares, open, ready, first_names: FirstNames::default() };
+        let root = changes.lower.merged(Path::new(""))?;
+        let root = changes.opened(PathBuf::new(), root)?;
+        changes.open.push(root);
+        Ok(changes)
     }
 
-    /// Takes an unchanged directory back out when nothing was listed after it.
-    fn close(&mut self, directory: Option<OpenDirectory>) {
-        if let Some(place) = directory.and_then(|directory| directory.unchanged)
-            && self.listing.len() == place + 1
-        {
-            self.listing.pop();
+    /// Whether there is nothing more.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn is_empty(&mut self) -> Result<bool, DiffError> {
+        self.advance()?;
+        Ok(self.ready.is_empty())
+    }
+
+    /// Reads until something is ready, or to the end.
+    fn advance(&mut self) -> Result<(), DiffError> {
+        while self.ready.is_empty() {
+            let Some(directory) = self.open.last_mut() else { return Ok(()) };
+            let Some((name, presence)) = directory.names.as_ref().and_then(|names| names.at(directory.next)) else {
+                self.open.pop();
+                continue;
+            };
+            directory.next += 1;
+            let path = directory.path.join(name);
+            let below = directory.lower.as_ref().and_then(|lower| lower.topmost(name));
+            if let Some(child) = self.visit(path, presence, below)? {
+                self.open.push(child);
+            }
         }
+        Ok(())
+    }
+
+    fn opened(&self, path: PathBuf, lower: Option<Merged>) -> Result<OpenDirectory, DiffError> {
+        let names = self.upper.read_directory_once(&path)?;
+        Ok(OpenDirectory { path, names, next: 0, lower, unchanged: None })
     }
 
     /// Lists what has changed under a name; a directory is returned to be read next.
     fn visit(&mut self, path: PathBuf, presence: Presence, below: Option<Presence>) -> Result<Option<OpenDirectory>, DiffError> {
         if presence == Presence::Whiteout {
             if below.is_some() && !self.ignored(&path) {
-                self.listing.push(Entry::whiteout(path));
+                self.list(Entry::whiteout(path));
             }
             return Ok(None);
         }
         let Some((mut entry, identity)) = self.upper.entry(&path)? else { return Ok(None) };
-        let before = if below.is_some() { self.lower.lookup(&path)? } else { None };
+        let before = if self.compares && below.is_some() { self.lower.lookup(&path)? } else { None };
         if let EntryKind::Directory { opaque } = &mut entry.kind {
             let hides = *opaque && below == Some(Presence::Directory);
             *opaque = hides;
@@ -118,7 +188,7 @@ impl Differ<'_> {
         {
             return Ok(None);
         }
-        self.push(entry, identity);
+        self.list_file(entry, identity);
         Ok(None)
     }
 
@@ -126,23 +196,29 @@ impl Differ<'_> {
         let path = entry.path.clone();
         let lower = if merges { self.lower.merged(&path)? } else { None };
         let unchanged = self.ignored(&path) || merges && before.is_some_and(|before| same_attributes(&before, &entry));
-        let mut directory = self.open(path, lower)?;
-        directory.unchanged = unchanged.then_some(self.listing.len());
-        self.listing.push(entry);
+        let mut directory = self.opened(path, lower)?;
+        if unchanged {
+            directory.unchanged = Some(entry);
+        } else {
+            self.list(entry);
+        }
         Ok(directory)
     }
 
     /// Lists an entry, as a hard link when another name of its file is listed already.
-    fn push(&mut self, mut entry: Entry, identity: Option<Identity>) {
-        if let Some(identity) = identity {
-            match self.links.entry(identity) {
-                Slot::Occupied(first) => entry.kind = EntryKind::HardLink { target: first.get().clone() },
-                Slot::Vacant(slot) => {
-                    slot.insert(entry.path.clone());
-                }
-            }
+    fn list_file(&mut self, mut entry: Entry, identity: Option<Identity>) {
+        if let Some(Identity::Inode(_, inode)) = identity
+            && let Some(target) = self.first_names.before(inode, &entry.path)
+        {
+            entry.kind = EntryKind::HardLink { target };
         }
-        self.listing.push(entry);
+        self.list(entry);
+    }
+
+    /// Lists an entry after the directories on the way to it.
+    fn list(&mut self, entry: Entry) {
+        self.ready.extend(self.open.iter_mut().filter_map(|directory| directory.unchanged.take()));
+        self.ready.push_back(entry);
     }
 
     fn ignored(&self, path: &Path) -> bool {

@@ -2,13 +2,13 @@
 //!
 //! | verb | from | to |
 //! |---|---|---|
-//! | [`write_layer`] | listing | compressed blob with its digests |
+//! | [`write_layer`], [`write_changes`] | listing, what is read off a snapshot | compressed blob with its digests |
 //! | [`recompress`] | compressed blob | the same, compressed otherwise |
 //! | [`unpack`] | compressed blob | snapshot: a directory in the overlay's form |
-//! | [`list`] | compressed blob | listing without contents |
 //! | [`materialise`] | listing | snapshot |
-//! | [`unpack_archive`] | any archive, for ADD | listing with contents in a staging directory |
-//! | [`diff`] | snapshot that a RUN has written | listing |
+//! | [`unpack_archive`] | any archive, for ADD | snapshot |
+//! | [`diff`] | snapshot that a RUN has written | what it changes, entry by entry |
+//! | [`contents`] | snapshot | all that is in it, entry by entry |
 //! | [`flatten`], [`changes`] | view, directory | one directory, and the listing of what a RUN has changed in it |
 //! | [`settle`] | snapshot that a process with one id has written | the same, with the owners that were meant |
 //! | [`View`] | layers, on disk or listed | the merged tree, read without a mount |
@@ -31,10 +31,10 @@ mod text;
 mod unpack;
 mod view;
 
-pub use archive::{ArchiveError, Listed, is_archive, list, unpack_archive};
-pub use blob::{Compression, LayerBlob, LayerOptions, WriteError, recompress, write_layer};
+pub use archive::{Addition, ArchiveError, is_archive, unpack_archive};
+pub use blob::{Compression, LayerBlob, LayerOptions, WriteError, recompress, write_changes, write_layer};
 pub use changes::{Metadata, changes, flatten};
-pub use diff::{DiffError, diff};
+pub use diff::{Changes, DiffError, contents, diff};
 pub use entry::{Content, Entry, EntryKind, Listing, Timestamp};
 pub use snapshot::{
     OWNER_MARK, OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, Wanted,

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use crate::{Content, Entry, EntryKind, Layer, Limits, Snapshot, SnapshotFormat, Timestamp, UnpackOptions, Unpacked, View};
+use crate::{
+    Changes, Content, DiffError, Entry, EntryKind, Layer, Limits, Listing, Snapshot, SnapshotFormat, Timestamp, UnpackOptions,
+    Unpacked, View,
+};
 
 pub(crate) fn file(path: &str, content: &str) -> Entry {
     let content = Content::Inline(Arc::from(content.as_bytes()));
@@ -102,6 +105,11 @@ pub(crate) fn view(snapshots: &[&Snapshot]) -> View {
 /// The entries of a view, one line each: kind, mode, owner, path, and what else there is to tell.
 pub(crate) fn lines(view: &View) -> Vec<String> {
     describe(&view.walk(Path::new("")).unwrap())
+}
+
+/// All that is read off a snapshot.
+pub(crate) fn listing_of(changes: Result<Changes, DiffError>) -> Listing {
+    changes.unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 pub(crate) fn describe(entries: &[Entry]) -> Vec<String> {

@@ -113,7 +113,7 @@ fn apply(reader: &mut TarReader<'_>, snapshot: &Snapshot, lower: Option<&View>) 
             }
             Meaning::Plain => {
                 progress.root_entry |= entry.path.as_os_str().is_empty();
-                put(&mut writer, &entry, reader)?;
+                put::<UnpackError>(&mut writer, &entry, reader)?;
             }
         }
     }
@@ -121,7 +121,11 @@ fn apply(reader: &mut TarReader<'_>, snapshot: &Snapshot, lower: Option<&View>) 
     Ok(progress)
 }
 
-fn put(writer: &mut SnapshotWriter<'_>, entry: &Entry, reader: &mut TarReader<'_>) -> Result<(), UnpackError> {
+/// Writes the entry at hand, with its content.
+pub(crate) fn put<E>(writer: &mut SnapshotWriter<'_>, entry: &Entry, reader: &mut TarReader<'_>) -> Result<(), E>
+where
+    E: From<ReadError> + From<SnapshotError>,
+{
     match entry.kind {
         EntryKind::File { size, .. } => writer.file(entry, |file| write_content(file, &entry.path, size, reader)),
         _ => Ok(writer.put(entry)?),
@@ -129,7 +133,7 @@ fn put(writer: &mut SnapshotWriter<'_>, entry: &Entry, reader: &mut TarReader<'_
 }
 
 /// Writes the content of the entry at hand; holes of sparse files stay holes.
-pub(crate) fn write_content<E>(file: &mut File, path: &Path, size: u64, reader: &mut TarReader<'_>) -> Result<(), E>
+fn write_content<E>(file: &mut File, path: &Path, size: u64, reader: &mut TarReader<'_>) -> Result<(), E>
 where
     E: From<ReadError> + From<SnapshotError>,
 {
@@ -150,7 +154,7 @@ where
 
 /// What an entry of a layer archive stands for (OCI image specification, "Whiteouts").
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Meaning {
+enum Meaning {
     Plain,
     Whiteout(PathBuf),
     Opaque(PathBuf),
@@ -159,7 +163,7 @@ pub(crate) enum Meaning {
 }
 
 impl Meaning {
-    pub(crate) fn of(entry: &Entry) -> Result<Self, UnpackError> {
+    fn of(entry: &Entry) -> Result<Self, UnpackError> {
         let name = entry.path.file_name().unwrap_or_default().as_bytes();
         let parent = entry.path.parent().unwrap_or(Path::new(""));
         if entry.path.iter().any(|part| part.as_bytes().starts_with(WHITEOUT_META_PREFIX)) && name != OPAQUE_NAME {

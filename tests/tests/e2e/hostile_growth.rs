@@ -55,6 +55,22 @@ fn many_entries_take_no_memory_in_proportion() {
     assert!(memory < MOST_MEMORY, "{memory} MiB");
 }
 
+/// The same for an archive that ADD unpacks, with directories and hard links.
+#[test]
+fn archives_of_many_entries_take_no_memory_in_proportion() {
+    let den = Den::new();
+    let mut tar = RawTar::new().file("first", b"");
+    for number in 0..100_000 {
+        let name = format!("many/{}/{number}", number % 5_000);
+        tar = tar.file(&name, b"");
+        tar = tar.header(&Header { name: format!("link-{number}").as_bytes(), flag: b'1', link: b"first", ..Header::default() });
+    }
+    std::fs::write(den.workspace.path("many.tar"), tar.end()).unwrap();
+    let (run, memory) = den.measured(den.build("FROM scratch\nADD many.tar /\n"));
+    let _ = run.succeeds();
+    assert!(memory < MOST_MEMORY, "{memory} MiB");
+}
+
 /// Layers are unpacked side by side, but only some at a time.
 #[test]
 fn many_layers_take_no_memory_in_proportion() {

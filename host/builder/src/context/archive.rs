@@ -7,8 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{CWD, Mode, Timespec, Timestamps};
-use windlass_layer::{Content, Entry, EntryKind, Limits, Timestamp, View};
+use windlass_layer::{Addition, Limits, OverlayXattrs, Ownership, Snapshot, SnapshotFormat};
 
 use super::ContextError;
 
@@ -30,55 +29,24 @@ pub fn is_archive(file: &Path) -> io::Result<bool> {
 /// When the archive is damaged, larger than allowed, or holds a device.
 pub fn unpack_archive(archive: &Path, directory: &Path) -> Result<(), ContextError> {
     let failed = |source: io::Error| ContextError::Open { path: directory.to_path_buf(), source: Arc::new(source) };
+    let wrong = |source| ContextError::Archive { source: Arc::new(source) };
     let staging = tempfile::Builder::new().prefix(".windlass-archive").tempdir_in(directory.parent().unwrap_or(directory));
     let staging = staging.map_err(failed)?;
+    // Whoever is not root may be unable to write below a directory that has its mode.
+    let ownership = if rustix::process::geteuid().is_root() { Ownership::Apply } else { Ownership::Recorded };
+    let format = SnapshotFormat { ownership, overlay_xattrs: OverlayXattrs::User };
+    let snapshot = Snapshot::create(staging.path().join("snapshot"), format).map_err(|error| wrong(error.into()))?;
     let stream = File::open(archive).map_err(failed)?;
-    let listing = windlass_layer::unpack_archive(stream, staging.path(), Path::new(""), &View::empty(), LIMITS)
-        .map_err(|source| ContextError::Archive { source: Arc::new(source) })?;
-    for entry in &listing {
-        place(entry, directory).map_err(|source| ContextError::read(&entry.path, source))?;
+    let addition =
+        Addition { destination: Path::new(""), lower: None, owner: Some((0, 0)), refuses_devices: true, limits: LIMITS };
+    windlass_layer::unpack_archive(stream, &snapshot, &addition).map_err(wrong)?;
+    // Below a directory before the directory itself.
+    let owners = snapshot.owners().map_err(|error| wrong(error.into()))?;
+    for (path, recorded) in owners.iter().rev() {
+        let set = fs::set_permissions(snapshot.files().join(path), Permissions::from_mode(recorded.mode));
+        set.map_err(|source| ContextError::read(path, source))?;
     }
-    // Directories get their modes and times when nothing is put into them any more.
-    for entry in listing.iter().rev().filter(|entry| matches!(entry.kind, EntryKind::Directory { .. })) {
-        let path = directory.join(&entry.path);
-        let set = fs::set_permissions(&path, Permissions::from_mode(entry.mode)).and_then(|()| touch(&path, entry.modified));
-        set.map_err(|source| ContextError::read(&entry.path, source))?;
-    }
-    Ok(())
-}
-
-/// Parents come before children in a listing and are real directories, so that no path in it leads through a link.
-fn place(entry: &Entry, directory: &Path) -> io::Result<()> {
-    let path = directory.join(&entry.path);
-    match &entry.kind {
-        EntryKind::Directory { .. } => return fs::create_dir(&path),
-        EntryKind::File { content: Content::File(staged), .. } => {
-            fs::rename(staged, &path)?;
-            fs::set_permissions(&path, Permissions::from_mode(entry.mode))?;
-        }
-        EntryKind::File { content: Content::Inline(bytes), .. } => {
-            fs::write(&path, bytes)?;
-            fs::set_permissions(&path, Permissions::from_mode(entry.mode))?;
-        }
-        EntryKind::HardLink { target } => return fs::hard_link(directory.join(target), &path),
-        EntryKind::Symlink { target } => std::os::unix::fs::symlink(target, &path)?,
-        EntryKind::Fifo => {
-            rustix::fs::mknodat(CWD, &path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(entry.mode & 0o777), 0)?
-        }
-        EntryKind::CharacterDevice { .. } | EntryKind::BlockDevice { .. } => {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is a device, which no build context may hold"));
-        }
-        EntryKind::File { content: Content::Absent, .. } | EntryKind::Whiteout => {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it has no content"));
-        }
-    }
-    touch(&path, entry.modified)
-}
-
-fn touch(path: &Path, time: Timestamp) -> io::Result<()> {
-    let time = Timespec { tv_sec: time.seconds, tv_nsec: time.nanoseconds.into() };
-    let times = Timestamps { last_access: time, last_modification: time };
-    Ok(rustix::fs::utimensat(CWD, path, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?)
+    fs::rename(snapshot.files(), directory).map_err(failed)
 }
 
 /// Gives a file that was downloaded its mode and the time that its server told, else 1970.

@@ -125,6 +125,9 @@ pub enum CopyError {
     /// A layer's content cannot be read.
     #[error("cannot read the layers below")]
     View(#[from] windlass_layer::ViewError),
+    /// The layer cannot be written to the disk.
+    #[error(transparent)]
+    Snapshot(#[from] windlass_layer::SnapshotError),
     /// An archive cannot be unpacked.
     #[error("cannot unpack the archive `{source_path}`")]
     Archive {

@@ -2,7 +2,7 @@
 //!
 //! The semantics are those of BuildKit's file operations, to the point: users' Dockerfiles were written against them.
 //! [`select`] finds the sources and digests them, which is all that a cache key needs; [`Selection::apply`] then
-//! computes the layer on top of a stage. Nothing is written but the contents of archives.
+//! computes the layer on top of a stage. Nothing is written unless there is an archive to be unpacked.
 
 mod account;
 mod digest;
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windlass_core::Finding;
-use windlass_layer::{Listing, Timestamp, View};
+use windlass_layer::{Listing, Snapshot, SnapshotFormat, Timestamp, View};
 
 pub use account::{Account, account};
 pub use error::CopyError;
@@ -40,7 +40,7 @@ use crate::context::{Context, ContextError, Pending};
 use crate::store::KeyBuilder;
 use item::{ItemKind, Pick};
 use place::{Attributes, Destination, place};
-use target::Target;
+use unpack::Laid;
 
 /// The sources of an instruction, found and digested.
 #[derive(Debug)]
@@ -64,8 +64,10 @@ pub struct Stage<'a> {
 /// What an instruction makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
-    /// The layer.
+    /// The layer, unless archives were unpacked for it.
     pub listing: Listing,
+    /// The layer when archives were unpacked for it: all of it is on the disk.
+    pub unpacked: Option<Snapshot>,
     /// What the user should know.
     pub warnings: Vec<Finding>,
 }
@@ -96,28 +98,30 @@ impl Selection {
         self.request.stands_alone()
     }
 
-    /// The layer that the instruction makes. Archives are unpacked into `staging`, an existing empty directory, which must
-    /// stay until the layer has been written.
+    /// The layer that the instruction makes. When there are archives to be unpacked, it is made as a snapshot of that format at
+    /// the path `snapshot`, where nothing is yet.
     ///
     /// # Errors
     /// When the destination cannot take what is copied, an owner is unknown, or an archive cannot be unpacked.
-    pub fn apply(&self, stage: &Stage<'_>, staging: &Path) -> Result<Copied, CopyError> {
+    pub fn apply(&self, stage: &Stage<'_>, snapshot: &Path, format: SnapshotFormat) -> Result<Copied, CopyError> {
         let lower = if self.request.stands_alone() { None } else { stage.view };
         let mut warnings = Vec::new();
         let owner = self.request.owner.as_deref().map(|text| owner::resolve(text, lower, &mut warnings)).transpose()?;
         let attributes = Attributes { owner, mode: self.request.mode.clone(), created: stage.created };
         let destination = destination(&self.request.destination, stage.workdir);
-        let mut target = Target::new(lower);
-        let mut archives = unpack::Staging::new(staging);
+        let mut laid = Laid::new(lower, snapshot, format);
         for pick in &self.picks {
-            if !(pick.unpacks && unpack::unpack(&mut target, pick, &destination, &attributes, &mut archives)?) {
-                place(&mut target, pick, &destination, &attributes)?;
+            if pick.unpacks && unpack::is_archive(pick)? {
+                laid.unpack(pick, &destination, &attributes)?;
+            } else {
+                place(laid.target(), pick, &destination, &attributes)?;
             }
         }
         for pick in self.request.inline_picks(stage.created) {
-            place(&mut target, &pick, &destination, &attributes)?;
+            place(laid.target(), &pick, &destination, &attributes)?;
         }
-        Ok(Copied { listing: target.into_listing(), warnings })
+        let (listing, unpacked) = laid.finish()?;
+        Ok(Copied { listing, unpacked, warnings })
     }
 
     /// Makes sure that no file of `context` has changed since it was selected. To be called when the layer has been

@@ -54,7 +54,7 @@ impl Attributes {
 
 /// Copies what has been picked. A directory gives its contents; anything else goes into a directory under its own name.
 pub(super) fn place(
-    target: &mut Target<'_>,
+    target: &mut Target,
     pick: &Pick,
     destination: &Destination,
     attributes: &Attributes,
@@ -80,8 +80,8 @@ pub(super) fn place(
 }
 
 /// The state of one placing.
-struct Placing<'p, 'a> {
-    target: &'p mut Target<'a>,
+struct Placing<'p> {
+    target: &'p mut Target,
     pick: &'p Pick,
     attributes: &'p Attributes,
     place: PathBuf,
@@ -91,7 +91,7 @@ struct Placing<'p, 'a> {
     first_names: HashMap<&'p Identity, PathBuf>,
 }
 
-impl<'p> Placing<'p, '_> {
+impl<'p> Placing<'p> {
     fn run(mut self) -> Result<(), CopyError> {
         for item in &self.pick.items {
             self.waiting.retain(|directory| item.path.starts_with(&directory.path));

@@ -36,8 +36,8 @@ pub(super) enum Found {
 }
 
 #[derive(Debug)]
-pub(super) struct Target<'a> {
-    lower: Option<&'a View>,
+pub(super) struct Target {
+    lower: Option<View>,
     /// What is new, in the order in which it came; a removed entry leaves a gap.
     entries: Vec<Option<Entry>>,
     index: HashMap<PathBuf, usize>,
@@ -47,9 +47,9 @@ pub(super) struct Target<'a> {
     links: HashMap<PathBuf, Vec<PathBuf>>,
 }
 
-impl<'a> Target<'a> {
+impl Target {
     /// A layer on top of `lower`; none for one that stands by itself.
-    pub(super) fn new(lower: Option<&'a View>) -> Self {
+    pub(super) fn new(lower: Option<View>) -> Self {
         Self { lower, entries: Vec::new(), index: HashMap::new(), hidden: HashSet::new(), links: HashMap::new() }
     }
 
@@ -69,11 +69,6 @@ impl<'a> Target<'a> {
         Ok(self.lower_entry(path)?.as_ref().and_then(found))
     }
 
-    /// The stage with this layer on it, as it is now.
-    pub(super) fn view(&self) -> View {
-        super::unpack::stack(self.lower, self.entries.iter().flatten().cloned().collect())
-    }
-
     fn new_entry(&self, path: &Path) -> Option<&Entry> {
         self.index.get(path).and_then(|index| self.entries[*index].as_ref())
     }
@@ -84,7 +79,7 @@ impl<'a> Target<'a> {
     }
 
     fn lower_entry(&self, path: &Path) -> Result<Option<Entry>, CopyError> {
-        let Some(lower) = self.lower else { return Ok(None) };
+        let Some(lower) = &self.lower else { return Ok(None) };
         if !self.hidden.is_empty() && path.ancestors().any(|ancestor| self.hidden.contains(ancestor)) {
             return Ok(None);
         }
@@ -153,16 +148,6 @@ impl<'a> Target<'a> {
         self.index.insert(entry.path.clone(), self.entries.len());
         self.entries.push(Some(entry));
         Ok(())
-    }
-
-    /// Adds an entry; a directory gives way to another kind with all that is below it, and another kind to a directory.
-    pub(super) fn replace(&mut self, entry: Entry) -> Result<(), CopyError> {
-        if let Some(found) = self.look(&entry.path)?
-            && (found == Found::Directory) != is_directory(&entry)
-        {
-            self.remove(&entry.path)?;
-        }
-        self.put(entry)
     }
 
     /// The directory at `path` in this layer, with the metadata that it has had below. It must be a directory.

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use windlass_layer::{Content, EntryKind, Layer, Limits, View};
+use windlass_layer::{Addition, Content, Layer, Limits, Listing, Snapshot, SnapshotError, SnapshotFormat, View, materialise};
 
 use super::CopyError;
 use super::error::absolute;
@@ -14,75 +14,87 @@ use super::item::{ItemKind, Pick};
 use super::place::{Attributes, Destination};
 use super::target::{Owner, Target};
 
-/// The directory for the contents of archives, one part of it for each.
+/// A layer in the making: a listing, and once an archive has been unpacked for it, a snapshot with all that came before.
 #[derive(Debug)]
-pub(super) struct Staging<'a> {
-    directory: &'a Path,
-    count: usize,
+pub(super) struct Laid<'a> {
+    lower: View,
+    target: Target,
+    root: &'a Path,
+    format: SnapshotFormat,
+    snapshot: Option<Snapshot>,
 }
 
-impl<'a> Staging<'a> {
-    pub(super) fn new(directory: &'a Path) -> Self {
-        Self { directory, count: 0 }
+impl<'a> Laid<'a> {
+    /// A layer on top of `lower`; archives make it a snapshot at `root`.
+    pub(super) fn new(lower: Option<&'a View>, root: &'a Path, format: SnapshotFormat) -> Self {
+        let lower = lower.cloned().unwrap_or_default();
+        Self { target: Target::new(Some(lower.clone())), lower, root, format, snapshot: None }
     }
 
-    fn next(&mut self) -> io::Result<PathBuf> {
-        let path = self.directory.join(format!("archive-{}", self.count));
-        self.count += 1;
-        std::fs::create_dir(&path)?;
-        Ok(path)
+    /// What takes further sources.
+    pub(super) fn target(&mut self) -> &mut Target {
+        &mut self.target
     }
-}
 
-/// Unpacks what has been picked, if it is an archive. The destination is a directory then, whatever it is written like.
-pub(super) fn unpack(
-    target: &mut Target<'_>,
-    pick: &Pick,
-    destination: &Destination,
-    attributes: &Attributes,
-    staging: &mut Staging<'_>,
-) -> Result<bool, CopyError> {
-    let Some(ItemKind::File(file)) = pick.items.first().map(|item| &item.kind) else { return Ok(false) };
-    let failed = |source| CopyError::Read { place: "the sources", path: PathBuf::from(&pick.source), source };
-    if !windlass_layer::is_archive(open(&file.content, pick)?) {
-        return Ok(false);
-    }
-    let place = target.resolve(&destination.path)?;
-    target.make_directories(&place, &attributes.plain_parents())?;
-    let directory = staging.next().map_err(failed)?;
-    let base = target.view();
-    let stream = open(&file.content, pick)?;
-    let listing = windlass_layer::unpack_archive(stream, &directory, &place, &base, Limits::default())
-        .map_err(|source| CopyError::Archive { source_path: pick.source.clone(), source })?;
-    for mut entry in listing {
-        if matches!(entry.kind, EntryKind::Whiteout) {
-            target.remove(&entry.path)?;
-            continue;
+    /// Unpacks what has been picked. The destination is a directory then, whatever it is written like.
+    pub(super) fn unpack(&mut self, pick: &Pick, destination: &Destination, attributes: &Attributes) -> Result<(), CopyError> {
+        let place = self.target.resolve(&destination.path)?;
+        self.target.make_directories(&place, &attributes.plain_parents())?;
+        let snapshot = self.flushed()?;
+        let addition = Addition {
+            destination: &place,
+            lower: Some(&self.lower),
+            owner: attributes.owner.map(|Owner { uid, gid }| (uid, gid)),
+            refuses_devices: false,
+            limits: Limits::default(),
+        };
+        if let Some(stream) = open(pick)? {
+            windlass_layer::unpack_archive(stream, &snapshot, &addition)
+                .map_err(|source| CopyError::Archive { source_path: pick.source.clone(), source })?;
         }
-        if let Some(Owner { uid, gid }) = attributes.owner {
-            (entry.uid, entry.gid) = (uid, gid);
-        }
-        target.replace(entry)?;
+        let layer = Layer::directory(&snapshot)?;
+        self.target = Target::new(Some(self.lower.with(layer)));
+        self.snapshot = Some(snapshot);
+        Ok(())
     }
-    Ok(true)
+
+    /// The layer: a listing, or a snapshot and nothing in the listing.
+    pub(super) fn finish(mut self) -> Result<(Listing, Option<Snapshot>), CopyError> {
+        if self.snapshot.is_none() {
+            return Ok((self.target.into_listing(), None));
+        }
+        Ok((Listing::new(), Some(self.flushed()?)))
+    }
+
+    /// The snapshot with what the target has taken.
+    fn flushed(&mut self) -> Result<Snapshot, SnapshotError> {
+        let snapshot = match self.snapshot.take() {
+            Some(snapshot) => snapshot,
+            None => Snapshot::create(self.root, self.format)?,
+        };
+        let entries = std::mem::replace(&mut self.target, Target::new(None)).into_listing();
+        materialise(&entries, &snapshot, Some(&self.lower))?;
+        Ok(snapshot)
+    }
 }
 
-fn open(content: &Content, pick: &Pick) -> Result<Box<dyn Read + Send>, CopyError> {
-    match content {
-        Content::Inline(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
+/// Whether what has been picked is an archive.
+pub(super) fn is_archive(pick: &Pick) -> Result<bool, CopyError> {
+    Ok(open(pick)?.is_some_and(windlass_layer::is_archive))
+}
+
+/// The content of a file that has been picked; nothing for anything else.
+fn open(pick: &Pick) -> Result<Option<Box<dyn Read + Send>>, CopyError> {
+    let Some(ItemKind::File(file)) = pick.items.first().map(|item| &item.kind) else { return Ok(None) };
+    match &file.content {
+        Content::Inline(bytes) => Ok(Some(Box::new(Cursor::new(bytes.clone())))),
         Content::Absent => Err(CopyError::NotUnpacked { path: absolute(Path::new(&pick.source)) }),
         Content::File(path) => {
             let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
             let file = File::options().read(true).custom_flags(flags).open(path);
             let path = PathBuf::from(&pick.source);
             let file = file.map_err(|source| CopyError::Read { place: "the sources", path, source })?;
-            Ok(Box::new(io::BufReader::with_capacity(64 * 1024, file)))
+            Ok(Some(Box::new(io::BufReader::with_capacity(64 * 1024, file))))
         }
     }
-}
-
-/// The stage with the new layer on it.
-pub(super) fn stack(lower: Option<&View>, entries: Vec<windlass_layer::Entry>) -> View {
-    let base = lower.cloned().unwrap_or_else(View::empty);
-    if entries.is_empty() { base } else { base.with(Layer::listing(entries)) }
 }

@@ -17,7 +17,7 @@ use super::{Copied, CopyError, Stage, owner};
 pub fn workdir(stage: &Stage<'_>, path: &str, user: Option<&str>) -> Result<Copied, CopyError> {
     let mut warnings: Vec<Finding> = Vec::new();
     let path = clean(&Path::new("/").join(stage.workdir).join(path));
-    let mut target = Target::new(stage.view);
+    let mut target = Target::new(stage.view.cloned());
     let place = target.resolve(&path)?;
     let exists = target.look(&place)?.is_some();
     let owner = match user.filter(|user| !user.is_empty() && !exists) {
@@ -26,5 +26,5 @@ pub fn workdir(stage: &Stage<'_>, path: &str, user: Option<&str>) -> Result<Copi
     };
     let attributes = Attributes { owner: Some(owner), mode: None, created: stage.created };
     target.make_directories(&place, &attributes.parents())?;
-    Ok(Copied { listing: target.into_listing(), warnings })
+    Ok(Copied { listing: target.into_listing(), unpacked: None, warnings })
 }

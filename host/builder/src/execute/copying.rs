@@ -1,19 +1,20 @@
 //! COPY, ADD and WORKDIR.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use windlass_core::Finding;
-use windlass_layer::View;
+use windlass_layer::{Listing, Snapshot, View};
 
 use super::error::{BuildError, Problem};
 use super::files::Files;
 use super::layer::{BuildLayer, view_of};
 use super::lineage::Continues;
 use super::remote::Fetched;
-use super::session::{Made, Session};
+use super::session::{Entries, Made, Session};
 use super::stage::{Effect, StageState};
 use crate::copy::{self, Part, Request, Selection, Stage};
-use crate::store::{KeyBuilder, StepKey, StepRecord, TemporaryDirectory};
+use crate::store::{KeyBuilder, SnapshotId, StepKey, StepRecord};
 
 /// What a copy depends on, found out as far as it takes to look into the cache.
 pub(crate) struct Prepared {
@@ -67,33 +68,54 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
     let workdir = state.image.config.working_dir.clone();
     let staging = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
     let created = session.now();
-    let time = session.timestamp();
+    let (time, format) = (session.timestamp(), session.format);
     let Prepared { selection, files, key, shortcut } = prepared;
-    let (chosen, worker) = (Arc::clone(&selection), Arc::clone(session));
-    let (copied, staging) = session
+    let chosen = Arc::clone(&selection);
+    let (copied, view, staging) = session
         .blocking(move || {
             let stage = Stage { view: Some(&view), workdir: &workdir, created: time };
-            let copied = chosen.apply(&stage, staging.path()).map_err(unplaced)?;
-            Ok((copied, staging))
+            let copied = chosen.apply(&stage, &staging.path().join("snapshot"), format).map_err(unplaced)?;
+            Ok((copied, view, staging))
         })
         .await?;
-    let staging = Arc::new(staging);
-    let kept = Arc::clone(&staging);
-    let verify = move || {
-        // Archives were unpacked into the staging directory: it stays until the blob is written.
-        drop::<Arc<TemporaryDirectory>>(kept);
-        files.verify(&selection).map_err(Problem::from_error)
-    };
     let keys = std::iter::once(key).chain(shortcut).collect();
-    let made = Made {
-        entries: Arc::new(copied.listing),
-        keys,
-        continues: Continues::Itself,
-        snapshot: None,
-        created,
-        verify: Box::new(verify),
+    let Some(snapshot) = copied.unpacked else {
+        let verify = move || files.verify(&selection).map_err(Problem::from_error);
+        let entries = Arc::new(copied.listing);
+        let made = made(Entries::Listed(Arc::clone(&entries)), keys, created, Box::new(verify));
+        return finish(session, below, copied.warnings, key, (made, entries));
     };
-    finish(&worker, below, copied.warnings, key, made, Some(staging))
+    copied.warnings.into_iter().for_each(|warning| session.events.notice(warning));
+    let root = if selection.stands_alone() { view_of(&below, session).await?.lookup(Path::new("")) } else { Ok(None) };
+    let root = root.map_err(failed)?;
+    let (worker, id) = (Arc::clone(session), session.snapshot_id(&key));
+    let (snapshot, changes) = session
+        .blocking(move || {
+            // Once it is in the store, the directory counts: nothing of it may be something else than its key says.
+            files.verify(&selection).map_err(failed)?;
+            windlass_layer::materialise(root.as_slice(), &snapshot, None).map_err(failed)?;
+            let snapshot = kept(&worker, &id, &snapshot)?;
+            drop(staging);
+            let changes = windlass_layer::contents(&snapshot, &view).map_err(failed)?;
+            Ok((snapshot, changes))
+        })
+        .await?;
+    let made = made(Entries::OnDisk(Box::new(changes)), keys, created.clone(), Box::new(|| Ok(())));
+    let layer = BuildLayer::left(session.snapshot_id(&key), session.write_layer(made), snapshot, below).map_err(Arc::new)?;
+    Ok(Effect { layer: Some(layer), key, created })
+}
+
+/// Moves a snapshot into the store, unless it has it already.
+fn kept(session: &Session, id: &SnapshotId, snapshot: &Snapshot) -> Result<Snapshot, Arc<BuildError>> {
+    if let Some(known) = session.snapshot(id) {
+        return Ok(known);
+    }
+    let kept = session.store.create_snapshot(id, |root| std::fs::rename(snapshot.root(), root));
+    Ok(Snapshot::open(kept.map_err(failed)?, session.format))
+}
+
+fn made(entries: Entries, keys: Vec<StepKey>, created: String, verify: Box<dyn FnOnce() -> Result<(), Problem> + Send>) -> Made {
+    Made { entries, keys, continues: Continues::Itself, snapshot: None, created, verify }
 }
 
 /// The key of a WORKDIR. Directories that it makes belong to the user.
@@ -114,15 +136,9 @@ pub(crate) async fn workdir(
     let (created, time) = (session.now(), session.timestamp());
     let copied = copy::workdir(&Stage { view: Some(&view), workdir: "/", created: time }, path, Some(&state.image.config.user))
         .map_err(unplaced)?;
-    let made = Made {
-        entries: Arc::new(copied.listing),
-        keys: vec![key],
-        continues: Continues::Itself,
-        snapshot: None,
-        created,
-        verify: Box::new(|| Ok(())),
-    };
-    finish(session, below, copied.warnings, key, made, None)
+    let entries = Arc::new(copied.listing);
+    let made = made(Entries::Listed(Arc::clone(&entries)), vec![key], created, Box::new(|| Ok(())));
+    finish(session, below, copied.warnings, key, (made, entries))
 }
 
 fn finish(
@@ -130,19 +146,21 @@ fn finish(
     below: Vec<Arc<BuildLayer>>,
     warnings: Vec<Finding>,
     key: StepKey,
-    made: Made,
-    staging: Option<Arc<TemporaryDirectory>>,
+    (made, entries): (Made, Arc<Listing>),
 ) -> Result<Effect, Arc<BuildError>> {
     warnings.into_iter().for_each(|warning| session.events.notice(warning));
     let created = made.created.clone();
-    if made.entries.is_empty() {
+    if entries.is_empty() {
         session.record(&made.keys, &StepRecord { layer: None, created: created.clone(), continues: None })?;
         return Ok(Effect { layer: None, key, created });
     }
     let id = session.snapshot_id(&key);
-    let entries = Arc::clone(&made.entries);
-    let layer = BuildLayer::listed(id, session.write_layer(made), entries, staging, below);
+    let layer = BuildLayer::listed(id, session.write_layer(made), entries, below);
     Ok(Effect { layer: Some(layer), key, created })
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Arc<BuildError> {
+    Arc::new(BuildError::Layer(Problem::from_error(error)))
 }
 
 fn unplaced(error: copy::CopyError) -> Arc<BuildError> {

@@ -13,7 +13,7 @@ use windlass_registry::image::Descriptor;
 use super::error::{BuildError, Problem};
 use super::remote_cache::Origin;
 use super::session::{Claim, Session};
-use crate::store::{Begun, SnapshotId, StepLayer, TemporaryDirectory, Unfinished};
+use crate::store::{Begun, SnapshotId, StepLayer, Unfinished};
 
 /// A blob that is known, or being written while the build goes on.
 pub(crate) type BlobFuture = Shared<BoxFuture<'static, Result<Arc<StepLayer>, Arc<BuildError>>>>;
@@ -32,8 +32,6 @@ pub(crate) struct BuildLayer {
     compared: OnceCell<()>,
     /// What a step has listed, for a layer that is not a directory yet.
     entries: Option<Arc<Listing>>,
-    /// Where archives among the entries were unpacked: the entries' contents stand there until a directory is made of them.
-    _staging: Option<Arc<TemporaryDirectory>>,
     /// What is below it, which a directory may have to look into while it is made.
     below: Vec<Arc<BuildLayer>>,
     form: OnceCell<Layer>,
@@ -77,7 +75,6 @@ impl BuildLayer {
             claim,
             compared: OnceCell::new(),
             entries: None,
-            _staging: None,
             below,
             form: OnceCell::new(),
             directory: OnceCell::new(),
@@ -85,14 +82,8 @@ impl BuildLayer {
     }
 
     /// A layer that a step has just listed; `blob` is on its way.
-    pub(crate) fn listed(
-        snapshot: SnapshotId,
-        blob: BlobFuture,
-        entries: Arc<Listing>,
-        staging: Option<Arc<TemporaryDirectory>>,
-        below: Vec<Arc<Self>>,
-    ) -> Arc<Self> {
-        let form = OnceCell::new_with(Some(Layer::listing((*entries).clone())));
+    pub(crate) fn listed(snapshot: SnapshotId, blob: BlobFuture, entries: Arc<Listing>, below: Vec<Arc<Self>>) -> Arc<Self> {
+        let form = OnceCell::new_with(Some(Layer::listing(Arc::clone(&entries))));
         let entries = Some(entries);
         Arc::new(Self {
             snapshot,
@@ -102,14 +93,13 @@ impl BuildLayer {
             claim: None,
             compared: OnceCell::new(),
             entries,
-            _staging: staging,
             below,
             form,
             directory: OnceCell::new(),
         })
     }
 
-    /// A layer that a RUN has left in a directory; `blob` is on its way.
+    /// A layer that stands in a directory, as a RUN leaves it; `blob` is on its way.
     pub(crate) fn left(
         id: SnapshotId,
         blob: BlobFuture,
@@ -126,7 +116,6 @@ impl BuildLayer {
             claim: None,
             compared: OnceCell::new(),
             entries: None,
-            _staging: None,
             below,
             form,
             directory,

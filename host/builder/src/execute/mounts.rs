@@ -285,7 +285,7 @@ fn copied(opened: &Opened, source: &str, root: &Path, format: SnapshotFormat, me
     let request = Arc::new(whole(source));
     let selection = copy::select(request, opened.source(), &[], memory).map_err(Problem::from_error)?;
     let stage = CopyStage { view: None, workdir: "/", created: Timestamp::default() };
-    let listing = selection.apply(&stage, root).map_err(Problem::from_error)?.listing;
+    let listing = selection.apply(&stage, root, format).map_err(Problem::from_error)?.listing;
     let snapshot = Snapshot::create(root, format).map_err(Problem::from_error)?;
     windlass_layer::materialise(&listing, &snapshot, None).map_err(Problem::from_error)?;
     Ok(snapshot.files())

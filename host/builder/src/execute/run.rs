@@ -17,7 +17,7 @@ use super::lineage::{self, Continues};
 use super::mounts::Mounts;
 use super::one_id::OneId;
 use super::plain;
-use super::session::{Made, Session};
+use super::session::{Entries, Made, Session};
 use super::stage::{Effect, StageState};
 use crate::copy;
 use crate::store::{KeyBuilder, SnapshotId, StepKey, StepRecord};
@@ -163,19 +163,22 @@ async fn effect(
 ) -> Result<Effect, Arc<BuildError>> {
     let Left { snapshot, id, fresh } = left;
     let upper = snapshot.clone();
-    let entries = session
+    let failed = |error| Arc::new(BuildError::Layer(Problem::from_error(error)));
+    let (changes, is_empty) = session
         .blocking(move || {
-            windlass_layer::diff(&upper, &view, &[]).map_err(|error| Arc::new(BuildError::Layer(Problem::from_error(error))))
+            let mut changes = windlass_layer::diff(&upper, &view, &[]).map_err(failed)?;
+            let is_empty = changes.is_empty().map_err(failed)?;
+            Ok((changes, is_empty))
         })
         .await?;
     let created = session.now();
-    if entries.is_empty() {
+    if is_empty {
         session.record(std::slice::from_ref(&key), &StepRecord { layer: None, created: created.clone(), continues: None })?;
         return Ok(Effect { layer: None, key, created });
     }
     let continues = Continues::of_run(session, &key, snapshot.root());
     let made = Made {
-        entries: Arc::new(entries),
+        entries: Entries::OnDisk(Box::new(changes)),
         keys: vec![key],
         continues,
         snapshot: fresh,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use windlass_core::event::{Outcome, Stage};
 use windlass_core::{EventSink, Finding, Platform, Repository, Secret};
-use windlass_layer::{Compression, LayerOptions, Listing, OverlayXattrs, Ownership, Snapshot, SnapshotFormat};
+use windlass_layer::{Changes, Compression, LayerOptions, Listing, OverlayXattrs, Ownership, Snapshot, SnapshotFormat};
 use windlass_registry::image::Descriptor;
 use windlass_registry::{Blobs, Registry, layout};
 use windlass_sandbox::{Cancel, Isolation, LimitGroup, Unlimited};
@@ -186,8 +186,11 @@ impl Session {
         };
         let writer = self.blobs.writer().map_err(|error| wrong(Problem::from_error(error)))?;
         let mut writer = self.work.watched(writer);
-        let blob = windlass_layer::write_layer(&made.entries, &options, &mut writer)
-            .map_err(|error| wrong(Problem::from_error(error)))?;
+        let blob = match made.entries {
+            Entries::Listed(listing) => windlass_layer::write_layer(&listing, &options, &mut writer),
+            Entries::OnDisk(changes) => windlass_layer::write_changes(*changes, &options, &mut writer),
+        };
+        let blob = blob.map_err(|error| wrong(Problem::from_error(error)))?;
         (made.verify)().map_err(wrong)?;
         writer.into_inner().commit_as(&blob.digest).map_err(|error| wrong(Problem::from_error(error)))?;
         let layer = StepLayer {
@@ -397,10 +400,18 @@ impl Session {
     }
 }
 
-/// A layer that a step has listed.
+/// The entries of a layer.
+pub(crate) enum Entries {
+    /// They are in memory, their contents where they come from.
+    Listed(Arc<Listing>),
+    /// They are read off the layer's directory.
+    OnDisk(Box<Changes>),
+}
+
+/// A layer that a step has made.
 pub(crate) struct Made {
     /// Its entries.
-    pub(crate) entries: Arc<Listing>,
+    pub(crate) entries: Entries,
     /// The keys it is recorded under.
     pub(crate) keys: Vec<StepKey>,
     /// What later steps build on.

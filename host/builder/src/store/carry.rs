@@ -147,7 +147,7 @@ fn listed(directory: &Path, name: &str, format: SnapshotFormat) -> Result<Listin
     let snapshot = Snapshot::open(directory, format);
     let view = View::new(vec![Layer::directory(&snapshot)?]);
     let root = view.lookup(Path::new(""))?.unwrap_or_else(|| Entry::directory("", Timestamp::default()));
-    let mut listing = windlass_layer::diff(&snapshot, &View::empty(), &[])?;
+    let mut listing = windlass_layer::diff(&snapshot, &View::empty(), &[])?.collect::<Result<Listing, _>>()?;
     listing.retain(|entry| !is_device(entry));
     for entry in &mut listing {
         entry.path = Path::new(name).join(&entry.path);
@@ -163,6 +163,7 @@ fn listed(directory: &Path, name: &str, format: SnapshotFormat) -> Result<Listin
 fn top_level(snapshot: &Snapshot) -> Result<BTreeSet<String>, CarryError> {
     let mut names = BTreeSet::new();
     for entry in windlass_layer::diff(snapshot, &View::empty(), &[])? {
+        let entry = entry?;
         let foreign = || CarryError::Foreign { path: entry.path.clone() };
         let first = entry.path.iter().next().and_then(|name| name.to_str()).filter(|name| is_name(name)).ok_or_else(foreign)?;
         let is_root = Path::new(first) == entry.path;

@@ -4,11 +4,12 @@
 //! names, kinds, modes, sizes and times in it. A file that was cut short, written to, taken away, or put in another's place
 //! changes that digest; bytes that changed on the disk by themselves do not.
 
+use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const FILE: &str = "seal";
 
@@ -53,23 +54,43 @@ fn read(root: &Path) -> Option<(String, Sum)> {
 
 fn sum(root: &Path) -> io::Result<Sum> {
     let mut total = Sum::default();
-    let mut pending = vec![root.to_path_buf()];
+    let mut pending = Pending::default();
+    pending.push(Path::new(""));
     while let Some(directory) = pending.pop() {
-        for entry in fs::read_dir(&directory)? {
-            let path = entry?.path();
-            let below = path.strip_prefix(root).unwrap_or(&path);
+        for entry in fs::read_dir(root.join(&directory))? {
+            let below = directory.join(entry?.file_name());
             if below == Path::new(FILE) {
                 continue;
             }
-            let metadata = fs::symlink_metadata(&path)?;
-            total.digest = total.digest.wrapping_add(digest(below, &metadata));
+            let metadata = fs::symlink_metadata(root.join(&below))?;
+            total.digest = total.digest.wrapping_add(digest(&below, &metadata));
             total.space += metadata.blocks() * 512;
             if metadata.is_dir() {
-                pending.push(path);
+                pending.push(&below);
             }
         }
     }
     Ok(total)
+}
+
+/// Directories that are still to be read, in little memory: one may have a million others in it.
+#[derive(Debug, Default)]
+struct Pending {
+    /// Paths, each with a zero byte after it.
+    paths: Vec<u8>,
+}
+
+impl Pending {
+    fn push(&mut self, path: &Path) {
+        self.paths.extend_from_slice(path.as_os_str().as_bytes());
+        self.paths.push(0);
+    }
+
+    fn pop(&mut self) -> Option<PathBuf> {
+        self.paths.pop()?;
+        let start = self.paths.iter().rposition(|&byte| byte == 0).map_or(0, |end| end + 1);
+        Some(PathBuf::from(OsString::from_vec(self.paths.split_off(start))))
+    }
 }
 
 fn digest(path: &Path, metadata: &Metadata) -> u128 {

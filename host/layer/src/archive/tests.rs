@@ -1,11 +1,25 @@
 use super::*;
-use crate::testing::{Space, describe, directory, file, python_tar, run, symlink, view};
-use crate::{Layer, View};
+use crate::testing::{Space, describe, directory, file, listing_of, python_tar, run, symlink, view};
+use crate::{Layer, View, contents};
 
 /// What ADD of an archive gives at a destination of an image.
 fn added(base: &View, destination: &str, archive: &[u8]) -> Result<Vec<String>, ArchiveError> {
+    let addition = addition(base, destination);
+    added_with(&addition, archive)
+}
+
+fn addition<'a>(base: &'a View, destination: &'a str) -> Addition<'a> {
+    let (destination, limits) = (Path::new(destination), Limits::default());
+    Addition { destination, lower: Some(base), owner: None, refuses_devices: false, limits }
+}
+
+/// The same without the destination itself.
+fn added_with(addition: &Addition<'_>, archive: &[u8]) -> Result<Vec<String>, ArchiveError> {
     let space = Space::new();
-    let listing = unpack_archive(archive, space.0.path(), Path::new(destination), base, Limits::default())?;
+    let snapshot = space.snapshot("added");
+    unpack_archive(archive, &snapshot, addition)?;
+    let mut listing = listing_of(contents(&snapshot, addition.lower.unwrap_or(&View::empty())));
+    listing.retain(|entry| !addition.destination.starts_with(&entry.path));
     Ok(describe(&listing))
 }
 
@@ -142,31 +156,44 @@ fn archives_are_told_by_their_content_in_every_compression() {
     }
 }
 
+/// With `--chown` all that the archive brings belongs to that owner, and what the image has had stays as it is.
 #[test]
-fn a_listed_layer_has_the_entries_of_the_archive_in_order() {
-    let layer = python_tar(
-        "
-e('b/x',b'12345'); e('.wh.gone',b''); e('a',type=D,mode=0o700); e('a/.wh..wh..opq',b''); e('a/h',type=L,linkname='b/x')
-e('lib',type=S,linkname='b'); e('lib/y',b'y'); e('re',b'f'); e('re',type=D); e('dir',type=D); e('dir/sub',b''); e('dir',type=S,linkname='a')
-",
-    );
-    let listed = list(layer.as_slice(), Limits::default()).unwrap();
+fn an_owner_is_for_what_the_archive_brings() {
+    let base = View::new(vec![Layer::listing(vec![directory("t"), directory("t/etc")])]);
+    let archive = python_tar("e('etc/f',b'x',uid=3); e('new/f',b'x'); e('d',type=D,mode=0o700); e('h',type=L,linkname='etc/f')");
+    let addition = Addition { owner: Some((7, 8)), ..addition(&base, "t") };
     assert_eq!(
-        describe(&listed.listing),
+        added_with(&addition, &archive).unwrap(),
         [
-            "dir 700 0:0 a opaque",
-            "file 644 0:0 a/h ?",
-            "hard 644 0:0 b/x = a/h",
-            "file 644 0:0 b/y ?",
-            "link 777 0:0 dir -> a",
-            "gone gone",
-            "link 777 0:0 lib -> b",
-            "dir 644 0:0 re opaque",
+            "dir 700 7:8 t/d",
+            "dir 755 0:0 t/etc",
+            "file 644 7:8 t/etc/f x",
+            "hard 644 7:8 t/h = t/etc/f",
+            "dir 755 7:8 t/new",
+            "file 644 7:8 t/new/f x",
         ]
     );
-    assert_eq!(listed.size, layer.len() as u64);
+    let refused = Addition { refuses_devices: true, ..addition };
+    let error = added_with(&refused, &python_tar("e('n',type=C,devmajor=1,devminor=3)")).unwrap_err().to_string();
+    assert!(error.contains("device"), "{error}");
 }
 
+/// What an earlier archive has hidden of the image stays hidden to a later one.
+#[test]
+fn two_archives_of_one_step_meet_in_one_snapshot() {
+    let space = Space::new();
+    let base = View::new(vec![Layer::listing(vec![directory("d"), symlink("d/link", "/d/secret"), directory("e")])]);
+    let snapshot = space.snapshot("added");
+    for script in ["e('d',b''); e('d',type=D,mode=0o755)", "e('d/link/f',b'x'); e('e/g',b'y')"] {
+        unpack_archive(python_tar(script).as_slice(), &snapshot, &addition(&base, "")).unwrap();
+    }
+    assert_eq!(
+        describe(&listing_of(contents(&snapshot, &base))),
+        ["dir 755 0:0 d opaque", "dir 755 0:0 d/link", "file 644 0:0 d/link/f x", "dir 755 0:0 e", "file 644 0:0 e/g y"]
+    );
+}
+
+/// More names than ext4 allows a file, and no time that grows with their square.
 #[test]
 fn a_hundred_thousand_links_take_no_quadratic_time() {
     let archive = python_tar("e('f',b'x')\nfor n in range(100000): e('l%d'%n,type=L,linkname='f')");

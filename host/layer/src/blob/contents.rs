@@ -1,5 +1,6 @@
 //! Entries and the contents of their files, read into blocks.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +11,7 @@ use super::WriteError;
 use super::blocks::{Blocks, Ship, Stopped};
 use crate::stream::Decoder;
 use crate::tar::{BLOCK, padding, write};
-use crate::{Content, Entry, EntryKind};
+use crate::{Content, DiffError, Entry, EntryKind};
 
 /// Why the producer of blocks ended early.
 #[derive(Debug)]
@@ -34,12 +35,12 @@ pub(crate) trait Produce: Send {
 }
 
 /// Entries, with times of at most `latest`.
-pub(crate) struct Listed<'e> {
-    pub(crate) entries: &'e [Entry],
+pub(crate) struct Listed<I> {
+    pub(crate) entries: I,
     pub(crate) latest: Option<i64>,
 }
 
-impl Produce for Listed<'_> {
+impl<'e, I: Iterator<Item = Result<Cow<'e, Entry>, DiffError>> + Send> Produce for Listed<I> {
     fn produce<S: Ship>(self, blocks: Blocks<'_, S>) -> Result<(), Halt> {
         produce(self.entries, self.latest, blocks)
     }
@@ -62,15 +63,20 @@ impl<R: Read + Send> Produce for Streamed<R> {
     }
 }
 
-fn produce<S: Ship>(entries: &[Entry], latest: Option<i64>, mut blocks: Blocks<'_, S>) -> Result<(), Halt> {
+fn produce<'e, S: Ship>(
+    entries: impl Iterator<Item = Result<Cow<'e, Entry>, DiffError>>,
+    latest: Option<i64>,
+    mut blocks: Blocks<'_, S>,
+) -> Result<(), Halt> {
     let mut headers = Vec::with_capacity(4 * BLOCK);
     for entry in entries {
+        let entry = entry.map_err(|error| Halt::Failed(error.into()))?;
         headers.clear();
-        write::headers(entry, latest, &mut headers)
+        write::headers(&entry, latest, &mut headers)
             .map_err(|problem| Halt::Failed(WriteError::Entry { path: entry.path.clone(), problem: problem.to_string() }))?;
         blocks.put(&headers)?;
         if let EntryKind::File { size, content } = &entry.kind {
-            put_content(&mut blocks, entry, *size, content)?;
+            put_content(&mut blocks, &entry, *size, content)?;
             blocks.put_zeros(padding(*size))?;
         }
     }

@@ -5,6 +5,7 @@ mod compress;
 mod contents;
 mod pipeline;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ pub(crate) use contents::open as open_content;
 
 use crate::stream::{Decoder, Limits, ReadError};
 use crate::text::shown;
-use crate::{Content, Entry, EntryKind};
+use crate::{Changes, Content, DiffError, Entry, EntryKind};
 
 /// How a layer is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,6 +87,9 @@ pub enum WriteError {
         /// The entry's path.
         path: PathBuf,
     },
+    /// The directory that the entries are read off cannot be read.
+    #[error(transparent)]
+    Changes(#[from] DiffError),
     /// The blob that is compressed anew cannot be read.
     #[error(transparent)]
     Source(#[from] ReadError),
@@ -112,8 +116,32 @@ pub enum WriteError {
 /// When a file cannot be read or has changed since it was listed, when an entry has no form in a tar archive, and when
 /// the sink fails. What the sink then holds is of no use.
 pub fn write_layer(entries: &[Entry], options: &LayerOptions, sink: &mut dyn io::Write) -> Result<LayerBlob, WriteError> {
+    write(entries.iter().map(|entry| Ok(Cow::Borrowed(entry))), options, sink)
+}
+
+/// The same for entries that are read while they are written.
+///
+/// # Errors
+/// As [`write_layer`], and when the entries cannot be read.
+pub fn write_changes(changes: Changes, options: &LayerOptions, sink: &mut dyn io::Write) -> Result<LayerBlob, WriteError> {
+    write(changes.map(|entry| Ok(Cow::Owned(entry?))), options, sink)
+}
+
+fn write<'e>(
+    mut entries: impl Iterator<Item = Result<Cow<'e, Entry>, DiffError>> + Send,
+    options: &LayerOptions,
+    sink: &mut dyn io::Write,
+) -> Result<LayerBlob, WriteError> {
+    // Whether threads are worth their start says the length of the tar stream, as far as it is looked at.
+    let (mut first, mut length) = (Vec::new(), 0);
+    while length <= blocks::BLOCK_SIZE as u64 {
+        let Some(entry) = entries.next().transpose()? else { break };
+        length = entry_length(&entry).saturating_add(length);
+        first.push(entry);
+    }
+    let entries = first.into_iter().map(Ok).chain(entries);
     let listed = contents::Listed { entries, latest: options.latest_modification };
-    let written = if uncompressed_estimate(entries) <= blocks::BLOCK_SIZE as u64 {
+    let written = if length <= blocks::BLOCK_SIZE as u64 {
         pipeline::write_inline(listed, options, sink)?
     } else {
         pipeline::write_threaded(listed, options, sink)?
@@ -147,15 +175,13 @@ fn layer_blob(written: &pipeline::Written, compression: Compression) -> LayerBlo
     }
 }
 
-/// About how long the tar stream will be: it decides whether threads are worth their start.
-fn uncompressed_estimate(entries: &[Entry]) -> u64 {
-    entries.iter().fold(0, |sum: u64, entry| {
-        let size = match &entry.kind {
-            EntryKind::File { size, content: Content::File(_) | Content::Inline(_) } => *size,
-            _ => 0,
-        };
-        sum.saturating_add(size).saturating_add(512)
-    })
+/// About how much of the tar stream an entry takes.
+fn entry_length(entry: &Entry) -> u64 {
+    let size = match &entry.kind {
+        EntryKind::File { size, content: Content::File(_) | Content::Inline(_) } => *size,
+        _ => 0,
+    };
+    size.saturating_add(512)
 }
 
 #[cfg(test)]

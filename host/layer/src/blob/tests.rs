@@ -45,7 +45,8 @@ fn a_layer_is_the_same_for_any_number_of_threads() {
             assert!(blob == other);
         }
         let mut inline = Vec::new();
-        pipeline::write_inline(contents::Listed { entries: &entries, latest: None }, &options(1), &mut inline).unwrap();
+        let listed = entries.iter().map(|entry| Ok(std::borrow::Cow::Borrowed(entry)));
+        pipeline::write_inline(contents::Listed { entries: listed, latest: None }, &options(1), &mut inline).unwrap();
         assert!(blob == inline, "{compression:?} without threads");
     }
 }

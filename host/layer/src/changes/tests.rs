@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::testing::listing_of;
 use crate::{OverlayXattrs, Ownership, diff};
 
 const FORMAT: SnapshotFormat = SnapshotFormat { ownership: Ownership::Apply, overlay_xattrs: OverlayXattrs::User };
@@ -29,7 +30,7 @@ fn told(step: impl FnOnce(&Path)) -> Vec<String> {
     step(&tree.files());
     let upper = Snapshot::create(root.path().join("upper"), FORMAT).unwrap();
     materialise(&changes(&before, &tree).unwrap(), &upper, Some(&below)).unwrap();
-    let listed = diff(&upper, &below, &[]).unwrap();
+    let listed = listing_of(diff(&upper, &below, &[]));
     listed
         .iter()
         .map(|entry| format!("{}{}", if entry.kind == EntryKind::Whiteout { "-" } else { "" }, entry.path.display()))

@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::testing::{Space, describe, directory, file, hard_link, lines, run, symlink, view};
-use crate::{Entry, Layer, SnapshotFormat};
+use crate::testing::{Space, describe, directory, file, hard_link, lines, listing_of, run, symlink, view};
+use crate::{Entry, Layer, Listing, SnapshotFormat};
 
 fn base() -> Vec<Entry> {
     vec![
@@ -44,7 +44,7 @@ fn changed_with(script: &str, ignore: &[PathBuf]) -> (Space, View, Snapshot, Lis
     let script = format!("mount -t overlay overlay -o {options} /mnt && cd /mnt && umask 022 && {{ {script}\n}}");
     run("unshare", &["-m", "sh", "-ec", &script], &[]);
     let lower = view(&[&lower]);
-    let listing = diff(&upper, &lower, ignore).unwrap();
+    let listing = listing_of(diff(&upper, &lower, ignore));
     (space, lower, upper, listing)
 }
 
@@ -55,12 +55,11 @@ fn applied(space: &Space, lower: &View, upper: &Snapshot, listing: &Listing) {
     let (again, _) = space.unpack("again", &blob, Some(lower));
     let expected = lines(&lower.with(Layer::directory(upper).unwrap()));
     assert_eq!(lines(&lower.with(Layer::directory(&again).unwrap())), expected);
-    let listed = crate::list(blob.as_slice(), crate::Limits::default()).unwrap();
     let paths = |view: View| view.walk(Path::new("")).unwrap().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
     assert_eq!(
-        paths(lower.with(Layer::listing(listed.listing))),
+        paths(lower.with(Layer::listing(listing.clone()))),
         paths(lower.with(Layer::directory(upper).unwrap())),
-        "as a listing of the blob"
+        "as a listing"
     );
 }
 
@@ -202,7 +201,7 @@ fn recorded_owners_count_as_the_files_own() {
     let mut owners = upper.owners().unwrap();
     owners.insert("g".into(), crate::Recorded { uid: 33, gid: 34, mode: 0o4755, ..crate::Recorded::default() });
     upper.save_owners(&owners).unwrap();
-    let listing = diff(&upper, &View::empty(), &[]).unwrap();
+    let listing = listing_of(diff(&upper, &View::empty(), &[]));
     assert_eq!(describe(&listing), ["file 644 0:0 f x", "file 4755 33:34 g y"]);
 }
 
@@ -219,7 +218,7 @@ fn user_attributes_mark_opaque_directories_where_the_mount_says_so() {
     for (path, name, value) in [("w/gone", "user.overlay.whiteout", b"y"), ("w", "user.overlay.opaque", b"x")] {
         rustix::fs::lsetxattr(upper.files().join(path), name, value, rustix::fs::XattrFlags::empty()).unwrap();
     }
-    let listing = diff(&upper, &view(&[&lower]), &[]).unwrap();
+    let listing = listing_of(diff(&upper, &view(&[&lower]), &[]));
     assert_eq!(describe(&listing), ["dir 755 0:0 d opaque", "dir 755 0:0 w", "gone w/gone", "file 644 0:0 w/kept "]);
 }
 

@@ -1,8 +1,10 @@
 //! Layers on disk: a directory that the overlay file system takes as lower or upper layer, and beside it a file with
 //! what that directory cannot hold.
 
+mod adding;
 mod attributes;
 mod directories;
+mod links;
 mod materialise;
 mod owners;
 mod place;

@@ -55,6 +55,11 @@ impl Owners {
         self.paths.get(path)
     }
 
+    /// All that is recorded, parents first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Path, &Recorded)> {
+        self.paths.iter().map(|(path, recorded)| (path.as_path(), recorded))
+    }
+
     /// Records a path, in place of what was recorded before.
     pub fn insert(&mut self, path: PathBuf, recorded: Recorded) {
         self.paths.insert(path, recorded);

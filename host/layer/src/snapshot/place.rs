@@ -11,9 +11,9 @@ use rustix::io::Errno;
 use super::SnapshotError;
 use super::attributes::has_whiteout_mark;
 use super::directories::OpenDirectory;
-use super::writer::{Result, SnapshotWriter, errno, lower_failed, system};
+use super::writer::{Result, SnapshotWriter, errno, system};
+use crate::EntryKind;
 use crate::path::{Found, Lost, follow, split};
-use crate::{Entry, EntryKind, Timestamp};
 
 /// Where an entry goes: an open directory, the name in it, and the path of both without links.
 #[derive(Debug)]
@@ -47,9 +47,10 @@ impl SnapshotWriter<'_> {
         let Some((parent, name)) = split(path) else {
             return Err(SnapshotError::Entry { path: path.to_owned(), problem: "the root can only be a directory" });
         };
-        if self.directories.is_open(parent) {
-            let directory = self.directories.get(parent).map_err(system("open", parent))?;
-            return Ok(Place { directory, path: path.to_owned() });
+        let direct = self.inside(parent);
+        if self.directories.is_open(&direct) {
+            let directory = self.directories.get(&direct).map_err(system("open", parent))?;
+            return Ok(Place { directory, path: direct.join(name) });
         }
         let parent = self.resolve(parent)?;
         let directory = self.make_directories(&parent)?;
@@ -58,25 +59,26 @@ impl SnapshotWriter<'_> {
 
     /// The path without links of a directory that is there or may be made.
     pub(super) fn resolve(&self, path: &Path) -> Result<PathBuf> {
-        let resolved = follow(path, true, |path| self.found(path)).map_err(|lost| match lost {
+        let resolved = follow(path, true, |path| self.found(&self.inside(path))).map_err(|lost| match lost {
             Lost::Links => SnapshotError::Links { path: path.to_owned() },
             Lost::NotADirectory => SnapshotError::NotADirectory { path: path.to_owned() },
             Lost::Failed(error) => error,
         })?;
+        let resolved = self.inside(&resolved);
         match self.found(&resolved)? {
             Found::Other => Err(SnapshotError::NotADirectory { path: path.to_owned() }),
             _ => Ok(resolved),
         }
     }
 
-    fn found(&self, path: &Path) -> Result<Found> {
-        if self.directories.is_open(path) {
+    pub(super) fn found(&self, path: &Path) -> Result<Found> {
+        if path.as_os_str().is_empty() || self.directories.is_open(path) {
             return Ok(Found::Directory);
         }
         // No part of the path is a link: `follow` has looked at each before.
         let file = self.files.join(path);
         match std::fs::symlink_metadata(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Missing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.found_below(path),
             Err(error) => Err(system("look at", path)(error)),
             Ok(found) if found.is_dir() => Ok(Found::Directory),
             Ok(found) if found.is_symlink() => {
@@ -128,14 +130,13 @@ impl SnapshotWriter<'_> {
     /// Makes a directory that no entry tells of, with the attributes that it has in the layers below.
     fn imply(&mut self, place: &Place) -> Result<()> {
         let opaque = self.make_directory(place)?;
-        let below = match self.lower {
-            Some(lower) => lower.lookup(&place.path).map_err(|source| lower_failed(&place.path, source))?,
-            None => None,
-        };
+        let below = if opaque { None } else { self.below(&place.path)? };
         let entry = below
             .filter(|entry| matches!(entry.kind, EntryKind::Directory { .. }))
-            .unwrap_or_else(|| Entry::directory(&place.path, Timestamp::default()));
-        self.implied.insert(place.path.clone());
+            .unwrap_or_else(|| self.implied_directory(&place.path));
+        if self.adding.is_none() {
+            self.implied.insert(place.path.clone());
+        }
         self.dress_directory(&place.path, &entry, opaque)
     }
 

@@ -1,6 +1,6 @@
 //! Writes entries into a snapshot, inside its root whatever their names and the links among them are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
+use super::adding::Adding;
 use super::attributes::{OWNER_MARK, is_mark, is_refusal, opaque_mark, set, set_at, unset};
 use super::directories::{Directories, set_times, times};
+use super::links::FurtherFile;
 use super::place::{Place, Standing};
 use super::{Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError};
 use crate::{Entry, EntryKind, View};
@@ -25,6 +27,10 @@ pub(crate) struct SnapshotWriter<'l> {
     pub(super) owners: Owners,
     /// Directories that had to be made without an entry.
     pub(super) implied: BTreeSet<PathBuf>,
+    /// How an archive is added, when it is no layer that is written.
+    pub(super) adding: Option<Adding>,
+    /// What goes on where a file can have no more names, by that file's inode.
+    pub(super) further: HashMap<u64, FurtherFile>,
 }
 
 pub(super) type Result<T> = std::result::Result<T, SnapshotError>;
@@ -45,7 +51,8 @@ impl<'l> SnapshotWriter<'l> {
         let files = snapshot.files();
         let directories = Directories::new(&files).map_err(system("open", &files))?;
         let owners = snapshot.owners()?;
-        Ok(Self { snapshot: snapshot.clone(), files, lower, directories, owners, implied: BTreeSet::new() })
+        let (implied, further) = (BTreeSet::new(), HashMap::new());
+        Ok(Self { snapshot: snapshot.clone(), files, lower, directories, owners, implied, adding: None, further })
     }
 
     /// Gives directories their times and saves what is recorded beside the files.
@@ -128,11 +135,13 @@ impl<'l> SnapshotWriter<'l> {
             return self.dress_directory(Path::new(""), entry, opaque);
         }
         let place = self.place(&entry.path)?;
-        let replaced = self.make_directory(&place)?;
-        self.dress_directory(&place.path, entry, opaque || replaced)
+        let hides = self.make_directory(&place)?;
+        // What comes later tells of it after all.
+        self.implied.remove(&place.path);
+        self.dress_directory(&place.path, entry, opaque || hides)
     }
 
-    /// Makes a directory unless there is one; true when something else had to go that hid the layers below.
+    /// Makes a directory unless there is one; true when something else had to go that hid a directory below.
     pub(super) fn make_directory(&mut self, place: &Place) -> Result<bool> {
         let make = || rustix::fs::mkdirat(place.fd(), place.name(), Mode::RWXU);
         match make() {
@@ -143,7 +152,7 @@ impl<'l> SnapshotWriter<'l> {
                 }
                 self.clear(place)?;
                 make().map_err(errno("make the directory", &place.path))?;
-                Ok(true)
+                self.hides_directory(&place.path)
             }
             Err(error) => Err(errno("make the directory", &place.path)(error)),
         }
@@ -245,58 +254,6 @@ impl<'l> SnapshotWriter<'l> {
         Ok(())
     }
 
-    fn hard_link(&mut self, entry: &Entry, target: &Path) -> Result<()> {
-        let no_target = || SnapshotError::LinkTarget { path: entry.path.clone(), target: target.to_owned() };
-        if target.as_os_str().is_empty() {
-            return Err(no_target());
-        }
-        let mut from = self.place(target)?;
-        if matches!(self.standing(&from)?, Standing::Nothing) {
-            let lower = self.lower.ok_or_else(no_target)?;
-            let found = lower.lookup(&from.path).map_err(|source| lower_failed(&from.path, source))?;
-            self.copy_up(&found.ok_or_else(no_target)?).map_err(|error| match error {
-                SnapshotError::Entry { .. } => no_target(),
-                error => error,
-            })?;
-            from = self.place(target)?;
-        }
-        if !matches!(self.standing(&from)?, Standing::Other) {
-            return Err(no_target());
-        }
-        let place = self.place(&entry.path)?;
-        if place.path == from.path {
-            return Ok(());
-        }
-        let link = || rustix::fs::linkat(from.fd(), from.name(), place.fd(), place.name(), AtFlags::empty());
-        match link() {
-            Err(Errno::EXIST) => {
-                self.clear(&place)?;
-                link()
-            }
-            result => result,
-        }
-        .map_err(|errno| match errno {
-            Errno::MLINK => {
-                let problem = "its file has as many names already as the store's file system allows";
-                SnapshotError::Entry { path: entry.path.clone(), problem }
-            }
-            _ => no_target(),
-        })?;
-        if let Some(recorded) = self.owners.get(&from.path).cloned() {
-            self.owners.insert(place.path, recorded);
-        }
-        Ok(())
-    }
-
-    /// Brings a file of the layers below into this one.
-    fn copy_up(&mut self, entry: &Entry) -> Result<()> {
-        match &entry.kind {
-            EntryKind::File { size, content } => self.file(entry, |file| super::materialise::fill(file, entry, *size, content)),
-            EntryKind::Directory { .. } => Err(SnapshotError::Entry { path: entry.path.clone(), problem: "it is a directory" }),
-            _ => self.put(entry),
-        }
-    }
-
     fn whiteout(&mut self, path: &Path) -> Result<()> {
         let place = self.place(path)?;
         match self.standing(&place)? {
@@ -328,7 +285,12 @@ impl<'l> SnapshotWriter<'l> {
     }
 
     /// Sets the owner, or finds out what has to be recorded in its place.
-    fn own(&self, entry: &Entry, path: &Path, chown: impl FnOnce(Uid, Gid) -> rustix::io::Result<()>) -> Result<Recorded> {
+    pub(super) fn own(
+        &self,
+        entry: &Entry,
+        path: &Path,
+        chown: impl FnOnce(Uid, Gid) -> rustix::io::Result<()>,
+    ) -> Result<Recorded> {
         if entry.uid == u32::MAX || entry.gid == u32::MAX {
             return Err(SnapshotError::Entry { path: path.to_owned(), problem: "its owner or group is no id" });
         }
@@ -358,7 +320,7 @@ impl<'l> SnapshotWriter<'l> {
         }
     }
 
-    fn mode_on_disk(&self, entry: &Entry, needed: u32) -> u32 {
+    pub(super) fn mode_on_disk(&self, entry: &Entry, needed: u32) -> u32 {
         match self.snapshot.format().ownership {
             Ownership::Apply => entry.mode & 0o7777,
             Ownership::Recorded => entry.mode & 0o7777 | needed,
@@ -366,7 +328,7 @@ impl<'l> SnapshotWriter<'l> {
     }
 
     /// Records what the file on disk does not tell, or forgets what was recorded of its predecessor.
-    fn record(&mut self, place: &Place, entry: &Entry, recorded: Recorded) {
+    pub(super) fn record(&mut self, place: &Place, entry: &Entry, recorded: Recorded) {
         let told = match self.snapshot.format().ownership {
             Ownership::Apply => true,
             Ownership::Recorded => {
@@ -375,7 +337,7 @@ impl<'l> SnapshotWriter<'l> {
                 (entry.uid, entry.gid) == (0, 0) && (is_link || self.mode_on_disk(entry, needed) == entry.mode)
             }
         };
-        if told && recorded.xattrs.is_empty() {
+        if told && recorded.xattrs.is_empty() && recorded.device.is_none() {
             if !self.owners.is_empty() && self.owners.get(&place.path).is_some() {
                 self.owners.forget(&place.path);
             }
@@ -385,7 +347,7 @@ impl<'l> SnapshotWriter<'l> {
     }
 }
 
-fn whole_record(entry: &Entry) -> Recorded {
+pub(super) fn whole_record(entry: &Entry) -> Recorded {
     Recorded { uid: entry.uid, gid: entry.gid, mode: entry.mode & 0o7777, device: None, xattrs: Vec::new() }
 }
 

@@ -131,12 +131,13 @@ fn implied_directories_get_their_attributes_when_the_lower_layers_are_there() {
     let space = Space::new();
     let mut home = directory("home");
     (home.mode, home.uid, home.gid) = (0o2751, 5, 6);
-    let lower = space.materialised("lower", &[home]);
-    let layer = python_tar("e('home/.profile',b'x')");
+    let lower = space.materialised("lower", &[directory("etc"), home]);
+    let layer = python_tar("e('home/.profile',b'x'); e('etc/f',b'x'); e('etc',type=D,mode=0o700,uid=3)");
     let (upper, unpacked) = space.unpack("upper", &layer, None);
     std::fs::set_permissions(lower.files(), PermissionsExt::from_mode(0o711)).unwrap();
     adopt(&upper, &unpacked, &view(&[&lower])).unwrap();
-    assert_eq!(lines(&view(&[&upper]))[0], "dir 2751 5:6 home");
+    let shown = lines(&view(&[&upper]));
+    assert_eq!((shown[0].as_str(), shown[2].as_str()), ("dir 700 3:0 etc", "dir 2751 5:6 home"));
     assert_eq!(std::fs::metadata(upper.files()).unwrap().mode() & 0o7777, 0o711);
 }
 

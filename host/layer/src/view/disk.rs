@@ -13,7 +13,8 @@ use rustix::fs::{AtFlags, FileType, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 
 use super::ViewError;
-use super::layer::{Identity, LayerDirectory, Presence};
+use super::layer::{Identity, Presence};
+use super::names::LayerDirectory;
 use crate::snapshot::{has_whiteout_mark, opaque_mark, read_xattrs};
 use crate::{Content, Entry, EntryKind, Owners, Ownership, RecordedDevice, Snapshot, Timestamp, beneath};
 
@@ -48,9 +49,14 @@ impl DiskLayer {
         if let Some(known) = self.directories.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(known.clone());
         }
-        let read = self.read_directory_anew(path).map_err(failed("read the directory", path))?.map(Arc::new);
+        let read = self.read_directory_once(path)?;
         self.directories.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), read.clone());
         Ok(read)
+    }
+
+    /// The same without a memory of it.
+    pub(crate) fn read_directory_once(&self, path: &Path) -> Result<Option<Arc<LayerDirectory>>, ViewError> {
+        Ok(self.read_directory_anew(path).map_err(failed("read the directory", path))?.map(Arc::new))
     }
 
     fn read_directory_anew(&self, path: &Path) -> io::Result<Option<LayerDirectory>> {
@@ -76,10 +82,10 @@ impl DiskLayer {
             }
             let name = OsStr::from_bytes(name);
             if let Some(presence) = self.presence(&directory, path, name, entry.file_type(), mark.is_some())? {
-                result.insert(name.to_owned(), presence);
+                result.insert(name, presence);
             }
         }
-        Ok(Some(result))
+        Ok(Some(result.sorted()))
     }
 
     /// What a name stands for. Sockets are left out: no layer can hold them.

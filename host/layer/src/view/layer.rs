@@ -1,13 +1,12 @@
 //! One layer of a view: on disk, or as a listing.
 
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ViewError;
 use super::disk::DiskLayer;
 use super::listed::ListedLayer;
+use super::names::LayerDirectory;
 use crate::{Entry, Listing, Snapshot};
 
 /// A layer that views are put together from. Clones share what has been read.
@@ -35,27 +34,6 @@ pub(crate) enum Identity {
     Path(PathBuf),
 }
 
-/// The names that one layer has in a directory.
-#[derive(Debug, Default)]
-pub(crate) struct LayerDirectory {
-    pub(crate) opaque: bool,
-    names: HashMap<OsString, Presence>,
-}
-
-impl LayerDirectory {
-    pub(crate) fn insert(&mut self, name: OsString, presence: Presence) {
-        self.names.insert(name, presence);
-    }
-
-    pub(crate) fn get(&self, name: &OsStr) -> Option<Presence> {
-        self.names.get(name).copied()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&OsString, Presence)> {
-        self.names.iter().map(|(name, presence)| (name, *presence))
-    }
-}
-
 impl Layer {
     /// A layer that has been unpacked, materialised or left by a RUN, and does not change any more.
     ///
@@ -67,8 +45,8 @@ impl Layer {
 
     /// A layer that is known by its entries only.
     #[must_use]
-    pub fn listing(entries: Listing) -> Self {
-        Self(Arc::new(Kind::Listed(ListedLayer::new(entries))))
+    pub fn listing(entries: impl Into<Arc<Listing>>) -> Self {
+        Self(Arc::new(Kind::Listed(ListedLayer::new(entries.into()))))
     }
 
     /// The snapshot of a layer on disk.
@@ -84,6 +62,14 @@ impl Layer {
     pub(crate) fn read_directory(&self, path: &Path) -> Result<Option<Arc<LayerDirectory>>, ViewError> {
         match &*self.0 {
             Kind::Disk(layer) => layer.read_directory(path),
+            Kind::Listed(layer) => Ok(layer.read_directory(path)),
+        }
+    }
+
+    /// The same for who reads each directory once: nothing is kept.
+    pub(crate) fn read_directory_once(&self, path: &Path) -> Result<Option<Arc<LayerDirectory>>, ViewError> {
+        match &*self.0 {
+            Kind::Disk(layer) => layer.read_directory_once(path),
             Kind::Listed(layer) => Ok(layer.read_directory(path)),
         }
     }

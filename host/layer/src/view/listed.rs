@@ -1,18 +1,23 @@
 //! A layer that is known by its entries only.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::layer::{Identity, LayerDirectory, Presence};
+use super::layer::{Identity, Presence};
+use super::names::LayerDirectory;
 use crate::path::split;
 use crate::{Entry, EntryKind, Listing};
 
-/// A listing with an index by directory.
+/// A listing, with an index by directory once somebody looks into it.
 #[derive(Debug)]
 pub(crate) struct ListedLayer {
-    entries: Listing,
+    entries: Arc<Listing>,
+    index: OnceLock<Index>,
+}
+
+#[derive(Debug)]
+struct Index {
     /// What was listed last under a path.
     places: HashMap<PathBuf, usize>,
     directories: HashMap<PathBuf, Arc<LayerDirectory>>,
@@ -21,7 +26,34 @@ pub(crate) struct ListedLayer {
 }
 
 impl ListedLayer {
-    pub(crate) fn new(entries: Listing) -> Self {
+    pub(crate) fn new(entries: Arc<Listing>) -> Self {
+        Self { entries, index: OnceLock::new() }
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::of(&self.entries))
+    }
+
+    pub(crate) fn read_directory(&self, path: &Path) -> Option<Arc<LayerDirectory>> {
+        self.index().directories.get(path).cloned()
+    }
+
+    pub(crate) fn entry(&self, path: &Path) -> Option<(Entry, Option<Identity>)> {
+        let Index { places, linked, .. } = self.index();
+        let entry = &self.entries[*places.get(path)?];
+        let EntryKind::HardLink { target } = &entry.kind else {
+            let identity = linked.contains(path).then(|| Identity::Path(path.to_owned()));
+            return Some((entry.clone(), identity));
+        };
+        let Some(file) = places.get(target).map(|&index| &self.entries[index]) else {
+            return Some((entry.clone(), None));
+        };
+        Some((Entry { path: path.to_owned(), ..file.clone() }, Some(Identity::Path(target.clone()))))
+    }
+}
+
+impl Index {
+    fn of(entries: &Listing) -> Self {
         let mut directories: HashMap<PathBuf, LayerDirectory> = HashMap::from([(PathBuf::new(), LayerDirectory::default())]);
         let mut places: HashMap<PathBuf, usize> = HashMap::with_capacity(entries.len());
         let mut linked = HashSet::new();
@@ -41,24 +73,8 @@ impl ListedLayer {
             }
             places.insert(entry.path.clone(), index);
         }
-        let directories = directories.into_iter().map(|(path, directory)| (path, Arc::new(directory))).collect();
-        Self { entries, places, directories, linked }
-    }
-
-    pub(crate) fn read_directory(&self, path: &Path) -> Option<Arc<LayerDirectory>> {
-        self.directories.get(path).cloned()
-    }
-
-    pub(crate) fn entry(&self, path: &Path) -> Option<(Entry, Option<Identity>)> {
-        let entry = &self.entries[*self.places.get(path)?];
-        let EntryKind::HardLink { target } = &entry.kind else {
-            let identity = self.linked.contains(path).then(|| Identity::Path(path.to_owned()));
-            return Some((entry.clone(), identity));
-        };
-        let Some(file) = self.places.get(target).map(|&index| &self.entries[index]) else {
-            return Some((entry.clone(), None));
-        };
-        Some((Entry { path: path.to_owned(), ..file.clone() }, Some(Identity::Path(target.clone()))))
+        let directories = directories.into_iter().map(|(path, directory)| (path, Arc::new(directory.sorted()))).collect();
+        Self { places, directories, linked }
     }
 }
 
@@ -67,7 +83,7 @@ fn imply(directories: &mut HashMap<PathBuf, LayerDirectory>, path: &Path) {
     let mut path = path;
     while let Some((parent, name)) = split(path) {
         let known = directories.contains_key(parent);
-        directories.entry(parent.to_owned()).or_default().insert(name.to_owned(), Presence::Directory);
+        directories.entry(parent.to_owned()).or_default().insert(name, Presence::Directory);
         if known {
             break;
         }
@@ -80,5 +96,5 @@ fn insert(directories: &mut HashMap<PathBuf, LayerDirectory>, path: &Path, prese
     if !directories.contains_key(parent) {
         imply(directories, parent);
     }
-    directories.entry(parent.to_owned()).or_default().insert(OsString::from(name), presence);
+    directories.entry(parent.to_owned()).or_default().insert(name, presence);
 }

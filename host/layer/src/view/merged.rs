@@ -1,12 +1,13 @@
 //! A directory as it is in all layers together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ViewError;
-use super::layer::{Layer, LayerDirectory, Presence};
+use super::layer::{Layer, Presence};
+use super::names::LayerDirectory;
 use crate::path::split;
 
 /// The parts that layers have in one directory, the topmost first.
@@ -26,13 +27,11 @@ impl Merged {
 
     /// The names, sorted.
     pub(crate) fn names(&self) -> Vec<OsString> {
-        let mut names: BTreeMap<&OsString, Presence> = BTreeMap::new();
-        for (_, directory) in &*self.0 {
-            for (name, presence) in directory.iter() {
-                names.entry(name).or_insert(presence);
-            }
-        }
-        names.into_iter().filter(|(_, presence)| *presence != Presence::Whiteout).map(|(name, _)| name.clone()).collect()
+        let mut names: Vec<(&OsStr, Presence)> = self.0.iter().flat_map(|(_, directory)| directory.iter()).collect();
+        // Of the same name the topmost stays first.
+        names.sort_by_key(|(name, _)| *name);
+        names.dedup_by_key(|(name, _)| *name);
+        names.into_iter().filter(|(_, presence)| *presence != Presence::Whiteout).map(|(name, _)| name.to_owned()).collect()
     }
 
     /// The directory under a name.
@@ -68,37 +67,47 @@ impl Merged {
 
 /// Directories that have been put together before; clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct MergedCache(Arc<Mutex<HashMap<PathBuf, Option<Merged>>>>);
+pub(super) struct MergedCache(Arc<Mutex<HashMap<PathBuf, Merged>>>);
 
 impl MergedCache {
     pub(super) fn get(&self, layers: &[Layer], path: &Path) -> Result<Option<Merged>, ViewError> {
-        // From the nearest ancestor that is known, downwards.
-        let mut missing: Vec<(&Path, &OsStr)> = Vec::new();
-        let mut at = path;
-        let mut current = loop {
-            if let Some(known) = self.known(at) {
-                break known;
-            }
-            match split(at) {
-                Some((parent, name)) => {
-                    missing.push((at, name));
-                    at = parent;
-                }
-                None => break self.keep(at, Some(Merged::root(layers)?)),
-            }
-        };
-        while let Some((path, name)) = missing.pop() {
-            let Some(parent) = current else { return Ok(None) };
-            current = self.keep(path, parent.child(layers, path, name)?);
+        if let Some(known) = self.known(path) {
+            return Ok(Some(known));
         }
-        Ok(current)
+        // Most questions are about a directory next to one that is known; else the way begins at the root. What is not there
+        // is not kept: there is no end of it.
+        let beside = split(path).and_then(|(parent, _)| Some((parent, self.known(parent)?)));
+        let (from, mut current) = match beside {
+            Some(beside) => beside,
+            None => (Path::new(""), self.root(layers)?),
+        };
+        let mut at = from.to_owned();
+        for name in path.strip_prefix(from).unwrap_or(path) {
+            at.push(name);
+            current = match self.known(&at) {
+                Some(known) => known,
+                None => match current.child(layers, &at, name)? {
+                    Some(child) => self.keep(&at, child),
+                    None => return Ok(None),
+                },
+            };
+        }
+        Ok(Some(current))
     }
 
-    fn known(&self, path: &Path) -> Option<Option<Merged>> {
+    fn root(&self, layers: &[Layer]) -> Result<Merged, ViewError> {
+        let root = Path::new("");
+        match self.known(root) {
+            Some(known) => Ok(known),
+            None => Ok(self.keep(root, Merged::root(layers)?)),
+        }
+    }
+
+    fn known(&self, path: &Path) -> Option<Merged> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
     }
 
-    fn keep(&self, path: &Path, merged: Option<Merged>) -> Option<Merged> {
+    fn keep(&self, path: &Path, merged: Merged) -> Merged {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), merged.clone());
         merged
     }

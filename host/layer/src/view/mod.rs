@@ -4,6 +4,7 @@ mod disk;
 mod layer;
 mod listed;
 mod merged;
+mod names;
 mod walk;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ pub use layer::Layer;
 pub(crate) use layer::{Identity, Presence};
 pub(crate) use merged::Merged;
 use merged::MergedCache;
+pub(crate) use names::LayerDirectory;
 
 use crate::path::{Found, Lost, follow, split};
 use crate::text::shown;

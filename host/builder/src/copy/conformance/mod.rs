@@ -104,12 +104,14 @@ impl Build {
         let selection = select(Arc::new(request), source, &[], &memory)?;
         self.archives += 1;
         let staging = self.directory.path().join(format!("staging-{}", self.archives));
-        fs::create_dir(&staging).unwrap();
-        let copied = selection.apply(&stage, &staging)?;
+        let copied = selection.apply(&stage, &staging, SnapshotFormat::default())?;
         if from.is_none() {
             selection.verify(&context)?;
         }
-        self.changed(copied.listing.clone());
+        match &copied.unpacked {
+            Some(snapshot) => self.view = self.view.with(Layer::directory(snapshot).unwrap()),
+            None => self.changed(copied.listing.clone()),
+        }
         Ok(copied)
     }
 

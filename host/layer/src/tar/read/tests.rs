@@ -270,7 +270,17 @@ proptest! {
             }
         }
         let _ = read(blob.clone());
-        let _ = crate::list(blob.as_slice(), Limits::default());
+        let space = crate::testing::Space::new();
+        let addition = crate::Addition {
+            destination: std::path::Path::new("at"),
+            lower: None,
+            owner: None,
+            refuses_devices: false,
+            limits: Limits::default(),
+        };
+        let _ = crate::unpack_archive(blob.as_slice(), &space.snapshot("added"), &addition);
+        let outside = std::fs::read_dir(space.path("added/fs")).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != "at");
+        prop_assert_eq!(outside.count(), 0);
         let _ = crate::is_archive(blob.as_slice());
     }
 }
