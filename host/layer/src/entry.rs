@@ -1,6 +1,8 @@
 //! One entry of a layer, the form that every producer and consumer of layers speaks.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -104,6 +106,17 @@ impl Entry {
             gid: 0,
             modified,
             xattrs: Vec::new(),
+        }
+    }
+
+    /// Opens the content of a regular file that is on disk.
+    ///
+    /// # Errors
+    /// When it is no such file, has another size than the entry tells, or cannot be opened.
+    pub fn open(&self) -> io::Result<File> {
+        match &self.kind {
+            EntryKind::File { size, content: Content::File(path) } => Ok(crate::blob::open_content(path, *size)?),
+            _ => Err(io::Error::other("it is no regular file on this machine")),
         }
     }
 

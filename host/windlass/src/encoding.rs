@@ -28,7 +28,7 @@ impl Encoder<'_> {
     pub(crate) async fn attested(&self, image: &Image, encoding: Encoding) -> Result<Image, Failure> {
         let image = self.encoded(image, encoding).await?;
         let Some(facts) = self.facts else { return Ok(image) };
-        let attached = attestation::attached(&image, facts, self.store).await;
+        let attached = attestation::attached(&image, facts, self.store, self.events).await;
         attached.map_err(|error| {
             Failure::one(ExitCode::Output, Finding::deny("output/attestation", format!("cannot attest the image: {error}")))
         })

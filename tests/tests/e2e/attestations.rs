@@ -17,7 +17,7 @@ fn place() -> (DockerRegistry, Workspace, String) {
 }
 
 /// The statements about the image of `subject`, by their predicate types.
-fn statements(registry: &DockerRegistry, repository: &str, index: &Value, subject: &str) -> Vec<(String, Value)> {
+pub(super) fn statements(registry: &DockerRegistry, repository: &str, index: &Value, subject: &str) -> Vec<(String, Value)> {
     let entry = index["manifests"]
         .as_array()
         .unwrap()

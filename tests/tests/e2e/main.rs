@@ -52,6 +52,7 @@ mod remote_add;
 mod remote_context;
 mod remote_ssh;
 mod reproducible;
+mod rpm_images;
 mod secrets;
 mod ssh;
 mod unprivileged;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use windlass_builder::store::Store;
-use windlass_core::{Digest, Platform, Reference};
+use windlass_core::{Digest, EventSink, Platform, Reference};
 use windlass_registry::image::{Descriptor, Format, IndexMember, Manifest};
 
 use crate::images::{Image, Member};
@@ -46,15 +46,16 @@ impl Facts<'_> {
 }
 
 /// The image with what is asked for attached to it.
-pub(crate) async fn attached(image: &Image, facts: &Facts<'_>, store: &Arc<Store>) -> Result<Image, Problem> {
+pub(crate) async fn attached(image: &Image, facts: &Facts<'_>, store: &Arc<Store>, events: &EventSink) -> Result<Image, Problem> {
     let mut attestations = Vec::new();
     for member in &image.members {
         let mut predicates: Vec<(&str, Value)> = Vec::new();
         if facts.build.sbom {
             let files = Inside::new(image, member, store);
             let view = files.view().await.map_err(|error| error.to_string())?;
-            let packages = tokio::task::spawn_blocking(move || sbom::packages(&view)).await??;
-            predicates.push((sbom::PREDICATE, sbom::predicate(&packages, facts, member)));
+            let found = tokio::task::spawn_blocking(move || sbom::packages(&view)).await??;
+            found.warnings.into_iter().for_each(|warning| events.notice(warning));
+            predicates.push((sbom::PREDICATE, sbom::predicate(&found.packages, facts, member)));
         }
         if let Some(detail) = facts.build.provenance {
             predicates.push((provenance::PREDICATE, provenance::predicate(facts, &member.platform, detail)));

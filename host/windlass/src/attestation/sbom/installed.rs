@@ -2,12 +2,33 @@
 
 use std::path::Path;
 
-use super::Package;
+use super::package::Package;
 
-/// The id of a distribution, as `os-release` has it.
-pub(super) fn distribution(release: &str) -> String {
-    let id = release.lines().find_map(|line| line.strip_prefix("ID="));
-    id.map(|id| id.trim_matches(['"', '\'']).to_owned()).unwrap_or_default()
+/// A distribution, as `os-release` has it; what it does not tell is empty.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Distribution {
+    /// Such as `fedora`.
+    pub(super) id: String,
+    version: String,
+}
+
+impl Distribution {
+    pub(super) fn of(release: &str) -> Self {
+        // Names have no other characters than these (os-release(5)); anything else would become a part of URLs.
+        let may_have = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let value = |name: &str| {
+            let value = release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+            let value = value.trim().trim_matches(['"', '\'']);
+            value.bytes().all(may_have).then(|| value.to_owned())
+        };
+        Self { id: value("ID").unwrap_or_default(), version: value("VERSION_ID").unwrap_or_default() }
+    }
+
+    /// Such as `fedora-41`.
+    pub(super) fn full(&self) -> Option<String> {
+        let has_both = !self.id.is_empty() && !self.version.is_empty();
+        has_both.then(|| format!("{}-{}", self.id, self.version))
+    }
 }
 
 pub(super) fn is_database(path: &Path) -> bool {
@@ -19,11 +40,11 @@ fn is_apk(path: &Path) -> bool {
 }
 
 /// The packages of a database; none of any other file.
-pub(super) fn read(path: &Path, text: &str, distribution: &str) -> Vec<Package> {
+pub(super) fn read(path: &Path, text: &str, distribution: &Distribution) -> Vec<Package> {
     if !is_database(path) {
         return Vec::new();
     }
-    let or = |usual: &str| if distribution.is_empty() { usual.to_owned() } else { distribution.to_owned() };
+    let or = |usual: &str| if distribution.id.is_empty() { usual.to_owned() } else { distribution.id.clone() };
     if is_apk(path) { apk(text, &or("alpine")) } else { dpkg(text, &or("debian")) }
 }
 
@@ -58,6 +79,13 @@ mod tests {
         let installed = "C:Q1\nP:musl\nV:1.2.5-r0\nA:x86_64\n\nP:busybox\nV:1.36\n";
         let names: Vec<String> = apk(installed, "alpine").into_iter().map(|package| package.name).collect();
         assert_eq!(names, ["musl", "busybox"]);
-        assert_eq!(distribution("NAME=x\nID=\"ubuntu\"\n"), "ubuntu");
+    }
+
+    #[test]
+    fn a_distribution_has_a_name_that_can_stand_in_a_url() {
+        let ubuntu = Distribution::of("NAME=x\nID=\"ubuntu\"\nVERSION_ID='24.04'\n");
+        assert_eq!((ubuntu.id.as_str(), ubuntu.full().as_deref()), ("ubuntu", Some("ubuntu-24.04")));
+        assert_eq!(Distribution::of("ID=arch\n").full(), None);
+        assert_eq!(Distribution::of("ID=a/b@1?x=y\nVERSION_ID=1\n"), Distribution { version: "1".into(), id: String::new() });
     }
 }

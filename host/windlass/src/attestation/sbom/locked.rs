@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Package;
+use super::package::Package;
 
 const NAMES: &[&str] = &[
     "Cargo.lock",
