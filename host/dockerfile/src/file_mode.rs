@@ -16,6 +16,8 @@ pub enum FileMode {
 pub struct Change {
     /// The bits of those whose permissions change: 700, 070, 007 and the sum of them.
     who: u32,
+    /// Whether the change says whose; else it is for all.
+    is_addressed: bool,
     operator: Operator,
     permissions: Permissions,
 }
@@ -49,6 +51,12 @@ pub struct FileModeError {
 }
 
 const EXECUTE: u32 = 0o111;
+const EVERYBODY: u32 = 0o777;
+const USER: u32 = 0o700;
+const GROUP: u32 = 0o070;
+const SET_USER_ID: u32 = 0o4000;
+const SET_GROUP_ID: u32 = 0o2000;
+const STICKY: u32 = 0o1000;
 
 impl FileMode {
     /// Reads an octal number or symbolic changes separated by commas.
@@ -90,7 +98,8 @@ fn read_clause(clause: &str, changes: &mut Vec<Change>) -> Option<()> {
             _ => return None,
         };
     }
-    let who = if who == 0 { 0o777 } else { who };
+    let is_addressed = who != 0;
+    let who = if is_addressed { who } else { EVERYBODY };
     let mut rest = &clause[actions..];
     while let Some(first) = rest.chars().next() {
         let operator = match first {
@@ -99,7 +108,7 @@ fn read_clause(clause: &str, changes: &mut Vec<Change>) -> Option<()> {
             _ => Operator::Set,
         };
         let end = rest[1..].find(['+', '-', '=']).map_or(rest.len(), |at| at + 1);
-        changes.push(Change { who, operator, permissions: read_permissions(&rest[1..end])? });
+        changes.push(Change { who, is_addressed, operator, permissions: read_permissions(&rest[1..end])? });
         rest = &rest[end..];
     }
     Some(())
@@ -139,18 +148,35 @@ impl Change {
         if permissions.conditional_execute && (is_directory || mode & EXECUTE != 0) {
             digit |= 1;
         }
-        let mut bits = (digit << 6 | digit << 3 | digit) & self.who;
-        if permissions.set_id {
-            bits |= if self.who & 0o700 != 0 { 0o4000 } else { 0 } | if self.who & 0o070 != 0 { 0o2000 } else { 0 };
-        }
-        if permissions.sticky {
-            bits |= 0o1000;
-        }
+        let bits = (digit << 6 | digit << 3 | digit) & self.who;
         match self.operator {
-            Operator::Add => mode | bits,
-            Operator::Remove => mode & !bits,
-            Operator::Set => (mode & !self.who) | bits,
+            Operator::Add => mode | bits | self.special(),
+            Operator::Remove if permissions.sticky && self.who != EVERYBODY => mode & !(bits | self.special() & !STICKY),
+            Operator::Remove => mode & !(bits | self.special()),
+            Operator::Set if self.is_only_sticky() => mode | STICKY,
+            Operator::Set => (mode & !self.replaced()) | bits | self.special(),
         }
+    }
+
+    /// The bits beyond r, w and x that the change names. Others than user and group have none.
+    fn special(self) -> u32 {
+        let of = |wanted: bool, whose: u32, bit: u32| if wanted && self.who & whose != 0 { bit } else { 0 };
+        of(self.permissions.set_id, USER, SET_USER_ID)
+            | of(self.permissions.set_id, GROUP, SET_GROUP_ID)
+            | of(self.permissions.sticky, USER | GROUP, STICKY)
+    }
+
+    /// What `=` takes away first: all that those addressed have, but for the bits of set-id where permissions are only
+    /// copied, and but for the sticky bit.
+    fn replaced(self) -> u32 {
+        let of = |whose: u32, bit: u32| if self.permissions.copy_from.is_none() && self.who & whose != 0 { bit } else { 0 };
+        self.who | of(USER, SET_USER_ID) | of(GROUP, SET_GROUP_ID)
+    }
+
+    /// `=t`, which BuildKit takes for `+t`.
+    fn is_only_sticky(self) -> bool {
+        let only = Permissions { sticky: true, ..Permissions::default() };
+        !self.is_addressed && self.permissions == only
     }
 }
 
@@ -172,6 +198,34 @@ mod tests {
         assert_eq!(apply("g=u,o=", 0o751, false), 0o770);
         assert_eq!(apply("u+s,+t", 0o755, false), 0o5755);
         assert_eq!(apply("go-rwx", 0o777, false), 0o700);
+    }
+
+    /// All from BuildKit.
+    #[test]
+    fn special_bits_go_with_user_and_group() {
+        let cases = [
+            ("=", 0o1000),
+            ("ug=", 0o1001),
+            ("g=r", 0o5741),
+            ("o=r", 0o7754),
+            ("g=u", 0o7771),
+            ("a=u", 0o7777),
+            ("g=s", 0o7701),
+            ("a=s", 0o7000),
+            ("o=s", 0o7750),
+            ("-t", 0o6751),
+            ("u-t", 0o7751),
+            ("o-s", 0o7751),
+            ("u-s", 0o3751),
+            ("u=t", 0o3051),
+            ("=t", 0o7751),
+            ("ugo=rwx", 0o1777),
+            ("a=X", 0o1111),
+        ];
+        for (text, mode) in cases {
+            assert_eq!(apply(text, 0o7751, false), mode, "{text}");
+        }
+        assert_eq!((apply("o+t", 0o640, false), apply("u+t", 0o640, true), apply("=t", 0o640, false)), (0o640, 0o1640, 0o1640));
     }
 
     #[test]
