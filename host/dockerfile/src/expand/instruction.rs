@@ -30,7 +30,7 @@ impl Instruction {
     pub(crate) fn expand_within(&self, env: &dyn Lookup, escape: Escape, growth: &Growth) -> Result<Self, ExpandError> {
         let word = |text: &String| growth.word(text, env, escape);
         Ok(match self {
-            Self::Env(env_instruction) => Self::Env(EnvInstruction { pairs: pairs(&env_instruction.pairs, word)? }),
+            Self::Env(env_instruction) => Self::Env(EnvInstruction { pairs: named(&env_instruction.pairs, word)? }),
             Self::Label(label) => Self::Label(LabelInstruction { pairs: pairs(&label.pairs, word)? }),
             Self::Arg(arg) => Self::Arg(arg_defaults(arg, env, escape, growth)?),
             Self::Copy(copy) => Self::Copy(copy_fields(copy, |text| growth.document(text, env), word)?),
@@ -79,14 +79,16 @@ type Word<'a> = &'a dyn Fn(&String) -> Result<String, ExpandError>;
 type Document<'a> = &'a dyn Fn(&str) -> Result<String, ExpandError>;
 
 fn pairs(pairs: &[Pair], word: impl Fn(&String) -> Result<String, ExpandError>) -> Result<Vec<Pair>, ExpandError> {
-    let expand = |pair: &Pair| {
-        let name = word(&pair.name)?;
-        if name.is_empty() {
-            return Err(ExpandError::EmptyName(super::clip(&pair.name)));
-        }
-        Ok(Pair { name, value: word(&pair.value)? })
-    };
-    pairs.iter().map(expand).collect()
+    pairs.iter().map(|pair| Ok(Pair { name: word(&pair.name)?, value: word(&pair.value)? })).collect()
+}
+
+/// Pairs whose names must not be empty: no process can be given a variable without a name, while such a label does no harm.
+fn named(written: &[Pair], word: impl Fn(&String) -> Result<String, ExpandError>) -> Result<Vec<Pair>, ExpandError> {
+    let expanded = pairs(written, word)?;
+    match written.iter().zip(&expanded).find(|(_, pair)| pair.name.is_empty()) {
+        Some((pair, _)) => Err(ExpandError::EmptyName(super::clip(&pair.name))),
+        None => Ok(expanded),
+    }
 }
 
 /// The environment with the arguments declared so far.

@@ -81,7 +81,7 @@ pub enum ExpandError {
     /// A `VOLUME` that is empty once its variables are filled in.
     #[error("read VOLUME: `{0}` is empty once its variables are filled in")]
     EmptyVolume(String),
-    /// An `ENV` or `LABEL` name that is empty once its variables are filled in.
+    /// A name of `ENV` that is empty once its variables are filled in.
     #[error("read the name `{0}`: it is empty once its variables are filled in")]
     EmptyName(String),
 }
