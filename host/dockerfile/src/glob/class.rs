@@ -12,6 +12,11 @@ pub(super) struct Class {
 const UNCLOSED: &str = "a `[` is not closed";
 
 impl Class {
+    /// A class of these ranges.
+    pub(super) fn of(ranges: &[(char, char)], is_negated: bool) -> Self {
+        Self { is_negated, ranges: ranges.to_vec() }
+    }
+
     /// Reads a class after its `[`; the result includes how many bytes it takes with its `]`.
     pub(super) fn read(text: &[u8]) -> Result<(Self, usize), &'static str> {
         let is_negated = text.first() == Some(&b'^');

@@ -7,6 +7,7 @@
 
 mod automaton;
 mod class;
+mod escape;
 mod patterns;
 mod wildcard;
 

@@ -2,7 +2,7 @@
 
 use super::automaton::{self, Token};
 use super::class::Class;
-use super::{PatternError, first_character};
+use super::{PatternError, escape, first_character};
 
 /// A pattern of `COPY` or `ADD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(super) fn tokens(pattern: &[u8], has_globstar: bool) -> Result<Vec<Token>, &
             '\\' => {
                 let (escaped, length) = first_character(rest).ok_or("the `\\` at its end escapes nothing")?;
                 rest = &rest[length..];
-                Token::Literal(escaped)
+                if has_globstar { escape::token(escaped)? } else { Token::Literal(escaped) }
             }
             literal => Token::Literal(literal),
         });

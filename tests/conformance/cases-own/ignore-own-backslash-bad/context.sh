@@ -1,0 +1,1 @@
+echo 1 > a; printf '%s\n' 'dir\e' > .dockerignore
