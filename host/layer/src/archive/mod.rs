@@ -31,7 +31,8 @@ pub struct Addition<'a> {
     pub destination: &'a Path,
     /// What the image has below the snapshot; its links are followed too.
     pub lower: Option<&'a View>,
-    /// The user and group that all entries are to have, in place of what the archive says.
+    /// The user and group that all entries are to have, in place of what the archive says. Directories that are there, or that
+    /// the archive does not tell of, are not theirs.
     pub owner: Option<(u32, u32)>,
     /// Whether devices are an error.
     pub refuses_devices: bool,
@@ -82,7 +83,7 @@ pub fn unpack_archive(stream: impl Read + Send, snapshot: &Snapshot, addition: &
             }
             entry.xattrs.retain(|(name, _)| belongs_to_image(name));
             (entry.uid, entry.gid) = addition.owner.unwrap_or((entry.uid, entry.gid));
-            writer.implies(entry.modified, addition.owner.unwrap_or_default());
+            writer.implies(entry.modified);
             put::<ArchiveError>(&mut writer, &entry, &mut reader)?;
             if let EntryKind::HardLink { .. } = entry.kind {
                 writer.dress_link(&entry)?;

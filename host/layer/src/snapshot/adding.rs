@@ -18,27 +18,25 @@ pub(super) struct Adding {
     root: PathBuf,
     /// What directories have that it only implies.
     modified: Timestamp,
-    owner: (u32, u32),
 }
 
 impl<'l> SnapshotWriter<'l> {
     /// Adds an archive to `snapshot` at the place `root` of an image that has `lower` below the snapshot.
     pub(crate) fn adding(snapshot: &Snapshot, lower: Option<&'l View>, root: &Path) -> Result<Self> {
-        let adding = Adding { root: root.to_owned(), modified: Timestamp::default(), owner: (0, 0) };
+        let adding = Adding { root: root.to_owned(), modified: Timestamp::default() };
         Ok(Self { adding: Some(adding), ..Self::new(snapshot, lower)? })
     }
 
-    /// Sets the time and owner of directories that the next entry implies.
-    pub(crate) fn implies(&mut self, modified: Timestamp, owner: (u32, u32)) {
+    /// Sets the time of directories that the next entry implies.
+    pub(crate) fn implies(&mut self, modified: Timestamp) {
         if let Some(adding) = &mut self.adding {
-            (adding.modified, adding.owner) = (modified, owner);
+            adding.modified = modified;
         }
     }
 
-    /// A directory that neither an entry nor a layer below tells of.
+    /// A directory that neither an entry nor a layer below tells of. It is root's.
     pub(super) fn implied_directory(&self, path: &Path) -> Entry {
-        let (modified, (uid, gid)) = self.adding.as_ref().map(|adding| (adding.modified, adding.owner)).unwrap_or_default();
-        Entry { uid, gid, ..Entry::directory(path, modified) }
+        Entry::directory(path, self.adding.as_ref().map(|adding| adding.modified).unwrap_or_default())
     }
 
     /// The path of the image for a clean path of the archive.

@@ -409,7 +409,7 @@ fn kind(block: &[u8; BLOCK], name: &[u8], link: &[u8], size: u64) -> Result<Entr
         || Some((u32::try_from(number::read(&block[329..337])?).ok()?, u32::try_from(number::read(&block[337..345])?).ok()?));
     let device = || device().filter(|&(major, minor)| major < 1 << 12 && minor < 1 << 20).ok_or("has a broken device number");
     Ok(match block[156] {
-        b'0' | 0 if name.ends_with(b"/") => EntryKind::Directory { opaque: false },
+        0 if name.ends_with(b"/") => EntryKind::Directory { opaque: false },
         b'0' | 0 | b'7' | b'S' => EntryKind::File { size, content: Content::Absent },
         b'1' => {
             let target = clamp(link).map_err(|problem| format!("links to a broken name: {problem}"))?;
