@@ -163,6 +163,11 @@ fn view_item(view: &View, entry: Entry, relative: PathBuf, included: bool) -> Re
         EntryKind::File { size, content } => file(size, content, identity(&entry.path)),
         EntryKind::HardLink { target } => match view.lookup(&target)?.map(|entry| entry.kind) {
             Some(EntryKind::File { size, content }) => file(size, content, identity(&target)),
+            // Pipes, devices and links have several names, too. Their copies have one each.
+            Some(EntryKind::Symlink { target }) => ItemKind::Symlink(target),
+            Some(EntryKind::Fifo) => ItemKind::Fifo,
+            Some(EntryKind::CharacterDevice { major, minor }) => ItemKind::CharacterDevice(major, minor),
+            Some(EntryKind::BlockDevice { major, minor }) => ItemKind::BlockDevice(major, minor),
             _ => return Err(CopyError::NotUnpacked { path: super::error::absolute(&entry.path) }),
         },
         EntryKind::Symlink { target } => ItemKind::Symlink(target),
