@@ -16,6 +16,7 @@ mod resolve;
 mod select;
 mod source;
 mod target;
+mod unchanged;
 mod unpack;
 mod workdir;
 

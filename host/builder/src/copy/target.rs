@@ -8,6 +8,7 @@ use windlass_layer::{Entry, EntryKind, Listing, Timestamp, View};
 use super::CopyError;
 use super::error::absolute;
 use super::resolve::{Step, resolve};
+use super::unchanged;
 
 /// How many directories deep a destination may be: as deep as layers are read, see `windlass_layer`.
 const DEEPEST: usize = 255;
@@ -53,9 +54,18 @@ impl Target {
         Self { lower, entries: Vec::new(), index: HashMap::new(), hidden: HashSet::new(), links: HashMap::new() }
     }
 
-    /// The new layer.
+    /// All that has come into the new layer.
     pub(super) fn into_listing(self) -> Listing {
         self.entries.into_iter().flatten().collect()
+    }
+
+    /// The new layer, without what is below it already.
+    pub(super) fn into_changes(mut self) -> Result<Listing, CopyError> {
+        let entries = std::mem::take(&mut self.entries).into_iter().flatten().collect();
+        if self.lower.is_none() {
+            return Ok(entries);
+        }
+        unchanged::leave_out(entries, |path| self.lower_entry(path))
     }
 
     /// What is at a path whose parents are no links. The root is always there.

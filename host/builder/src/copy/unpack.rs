@@ -61,7 +61,7 @@ impl<'a> Laid<'a> {
     /// The layer: a listing, or a snapshot and nothing in the listing.
     pub(super) fn finish(mut self) -> Result<(Listing, Option<Snapshot>), CopyError> {
         if self.snapshot.is_none() {
-            return Ok((self.target.into_listing(), None));
+            return Ok((self.target.into_changes()?, None));
         }
         Ok((Listing::new(), Some(self.flushed()?)))
     }

@@ -26,5 +26,5 @@ pub fn workdir(stage: &Stage<'_>, path: &str, user: Option<&str>) -> Result<Copi
     };
     let attributes = Attributes { owner: Some(owner), mode: None, created: stage.created };
     target.make_directories(&place, &attributes.parents())?;
-    Ok(Copied { listing: target.into_listing(), unpacked: None, warnings })
+    Ok(Copied { listing: target.into_changes()?, unpacked: None, warnings })
 }

@@ -1,0 +1,1 @@
+echo f > f; mkdir d e; echo a > d/a
