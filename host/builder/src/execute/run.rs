@@ -54,7 +54,7 @@ pub(crate) fn command(run: &RunInstruction, session: &Session, state: &StageStat
     Ok(Command {
         arguments: execution.arguments,
         environment: state.scope.run_environment(),
-        directory: Path::new("/").join(&config.working_dir),
+        directory: PathBuf::from(windlass_dockerfile::go::clean_path(&format!("/{}", config.working_dir))),
         user: config.user.clone(),
         network: network(run.network, session.request.has_network),
         security: if run.security == RunSecurity::Insecure { Security::Insecure } else { Security::Sandbox },

@@ -283,9 +283,7 @@ impl<'a> Walk<'a> {
 
     async fn workdir(&mut self, path: &str, text: &str, title: String) -> Result<(), Arc<BuildError>> {
         let session = self.executor.session();
-        let absolute = windlass_dockerfile::go::clean_path(
-            &Path::new("/").join(&self.state.image.config.working_dir).join(path).to_string_lossy(),
-        );
+        let absolute = working_directory(&self.state.image.config.working_dir, path);
         let told = history::workdir(&absolute);
         self.state.image.config.working_dir.clone_from(&absolute);
         let key = copying::workdir_key(&self.state, &absolute);
@@ -390,6 +388,16 @@ impl<'a> Walk<'a> {
 
 fn touches_files(instruction: &Instruction) -> bool {
     matches!(instruction, Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_))
+}
+
+/// The working directory after `WORKDIR path`. As in BuildKit, an absolute path stays as it is written, and an empty one is the
+/// directory so far.
+fn working_directory(before: &str, path: &str) -> String {
+    match path {
+        "" => Path::new("/").join(before).to_string_lossy().into_owned(),
+        _ if path.starts_with('/') => path.to_owned(),
+        _ => windlass_dockerfile::go::clean_path(&format!("/{before}/{path}")),
+    }
 }
 
 fn shorten(text: &str) -> String {
