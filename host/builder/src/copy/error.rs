@@ -20,6 +20,16 @@ pub enum CopyError {
         /// Whether it is there, and the ignore file leaves it out.
         is_ignored: bool,
     },
+    /// A pattern below a directory matches nothing, and nothing else brings that directory along.
+    #[error("nothing matches `{source_path}`: not found in {place}, where `{}` has no such file", directory.display())]
+    NothingMatches {
+        /// As the instruction names it.
+        source_path: String,
+        /// Where it was looked for, in words.
+        place: &'static str,
+        /// The part before the first wildcard.
+        directory: PathBuf,
+    },
     /// A source that lies elsewhere is malformed.
     #[error(transparent)]
     Remote(#[from] windlass_dockerfile::remote::RemoteError),

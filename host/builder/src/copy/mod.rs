@@ -15,6 +15,7 @@ mod request;
 mod resolve;
 mod select;
 mod source;
+mod taken;
 mod target;
 mod unchanged;
 mod unpack;
@@ -35,6 +36,7 @@ pub use request::Request;
 pub use select::{Part, select};
 pub(crate) use source::CONTEXT;
 pub use source::Source;
+pub use taken::Taken;
 pub use workdir::workdir;
 
 use crate::context::{Context, ContextError, Pending};

@@ -13,6 +13,7 @@ use windlass_layer::{Content, Timestamp};
 
 use super::CopyError;
 use super::item::{FileItem, Item, ItemKind, Pick};
+use super::taken::Taken;
 use crate::store::KeyBuilder;
 
 /// What is to be copied, how and where to.
@@ -31,6 +32,8 @@ pub struct Request {
     pub(super) exclude: Vec<String>,
     pub(super) unpacks: bool,
     pub(super) unpacks_remotes: bool,
+    /// What the build takes of the context, this instruction included, where the sources lie there.
+    pub(super) taken: Option<Arc<Taken>>,
 }
 
 impl Request {
@@ -79,6 +82,7 @@ impl Request {
             exclude: exclude.to_vec(),
             unpacks: false,
             unpacks_remotes: false,
+            taken: None,
         })
     }
 
@@ -98,7 +102,14 @@ impl Request {
             exclude: Vec::new(),
             unpacks: false,
             unpacks_remotes: false,
+            taken: None,
         }
+    }
+
+    /// The same, as a part of a build that takes all of `taken` of the context.
+    #[must_use]
+    pub fn among(self, taken: Arc<Taken>) -> Self {
+        Self { taken: Some(taken), ..self }
     }
 
     /// Adds what the instruction says to the key of its step.

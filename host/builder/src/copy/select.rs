@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use windlass_dockerfile::glob::{self, PathPatterns, has_wildcard};
+use windlass_dockerfile::glob::{self, PathPatterns, has_wildcard, split_wildcards};
 use windlass_dockerfile::remote::without_credentials;
 
 use super::error::absolute;
@@ -77,7 +77,12 @@ fn without_origins(mut pick: Pick) -> Pick {
 fn find(request: &Request, source: Source<'_>, written: &str, picks: &mut Vec<Pick>) -> Result<(), CopyError> {
     let wanted = Wanted::new(request, written)?;
     let paths = if has_wildcard(&wanted.path) {
-        matches(source, written, &clean(Path::new(&wanted.path)).to_string_lossy())?
+        let pattern = clean(Path::new(&wanted.path));
+        let found = matches(source, written, &pattern.to_string_lossy())?;
+        if found.is_empty() {
+            allow_nothing(request, source, written, &pattern)?;
+        }
+        found
     } else {
         vec![clean(Path::new(&wanted.path))]
     };
@@ -91,6 +96,18 @@ fn find(request: &Request, source: Source<'_>, written: &str, picks: &mut Vec<Pi
         picks.push(Pick { source: written.to_owned(), name: base_name(&path), items, unpacks: request.unpacks });
     }
     Ok(())
+}
+
+/// A pattern below a directory may match nothing only where the build takes something else of that directory.
+fn allow_nothing(request: &Request, source: Source<'_>, written: &str, pattern: &Path) -> Result<(), CopyError> {
+    let pattern = pattern.to_string_lossy();
+    let (directory, _) = split_wildcards(&pattern);
+    let Some(taken) = request.taken.as_ref().filter(|_| !directory.is_empty()) else { return Ok(()) };
+    let place = resolve(Path::new(directory), |path| source.step(path))?;
+    if taken.brings(source, &place) {
+        return Ok(());
+    }
+    Err(CopyError::NothingMatches { source_path: written.to_owned(), place: source.place(), directory: absolute(&place) })
 }
 
 /// Where a source is once its links are followed; it must be there.

@@ -168,6 +168,10 @@ fn unplaced(error: copy::CopyError) -> Arc<BuildError> {
         copy::CopyError::NotFound { place, .. } if *place == copy::CONTEXT => {
             "paths are relative to the context, and files that its .dockerignore names are not in it"
         }
+        copy::CopyError::NothingMatches { .. } => {
+            "a pattern may match nothing directly in the context, or in a directory that something else is copied from; `[`, `*` \
+             and `?` that stand in a name need a `\\` before them"
+        }
         _ => return Arc::new(BuildError::Unplaced(Problem::from_error(error))),
     };
     Arc::new(BuildError::Unplaced(Problem::from_error(error).help(help)))

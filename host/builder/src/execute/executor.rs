@@ -1,7 +1,7 @@
 //! The walk over the graph: bases first, then every needed stage, side by side where they do not depend on each other.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::{FutureExt, StreamExt, stream};
@@ -23,7 +23,9 @@ use super::remote::Fetched;
 use super::request::NamedContext;
 use super::session::Session;
 use super::stage::{StageState, Walk};
+use super::taken;
 use crate::context::Context;
+use crate::copy::Taken;
 
 /// Stages that are built at the same time. Each takes some kilobytes, and there may be thousands.
 const BUILT_AT_ONCE: usize = 64;
@@ -34,6 +36,8 @@ pub(crate) struct Executor {
     graph: BuildGraph,
     images: BTreeMap<(String, Platform), BaseImage>,
     context: OnceCell<Arc<Context>>,
+    /// What is taken of it, once all stages are known.
+    taken: OnceLock<Arc<Taken>>,
     named: BTreeMap<String, OnceCell<Arc<Context>>>,
     stages: Vec<OnceCell<Arc<StageState>>>,
     /// Nothing is carried out: what the cache has is all that there is.
@@ -54,8 +58,16 @@ impl Executor {
         let graph = graph::build(&request.dockerfile, &asked).map_err(dockerfile)?;
         let named = request.named_contexts.keys().map(|name| (name.clone(), OnceCell::new())).collect();
         let stages = graph.stages().iter().map(|_| OnceCell::new()).collect();
-        let mut executor =
-            Self { session, graph, images: BTreeMap::new(), context: OnceCell::new(), named, stages, is_rehearsing: false };
+        let mut executor = Self {
+            session,
+            graph,
+            images: BTreeMap::new(),
+            context: OnceCell::new(),
+            taken: OnceLock::new(),
+            named,
+            stages,
+            is_rehearsing: false,
+        };
         executor.refuse_at_once()?;
         executor.resolve_images().await?;
         if let Some(finding) = isolation::told(&executor.graph, &executor.session.request.probe) {
@@ -404,6 +416,11 @@ impl Executor {
             self.session.blocking(move || Context::open(&directory, Some(&dockerfile)).map(Arc::new).map_err(unreadable)).await
         });
         opened.await.cloned()
+    }
+
+    /// What the build takes of the build context.
+    pub(crate) fn taken(&self) -> Arc<Taken> {
+        Arc::clone(self.taken.get_or_init(|| Arc::new(taken::taken(&self.graph))))
     }
 
     /// A source of ADD that lies elsewhere.

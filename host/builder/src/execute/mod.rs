@@ -24,6 +24,7 @@ mod request;
 mod run;
 mod session;
 mod stage;
+mod taken;
 mod work;
 
 use std::collections::BTreeMap;

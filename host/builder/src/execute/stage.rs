@@ -226,10 +226,12 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Arc<BuildError>> {
         let Titles { text, title, told } = titles;
         let session = self.executor.session();
-        let files = match origin {
-            Some(origin) => self.executor.files(&origin, self.stage).await?,
-            None if request.needs_context() => Files::Context(self.executor.context().await?),
-            None => Files::nothing(),
+        let (request, files) = match origin {
+            Some(origin) => (request, self.executor.files(&origin, self.stage).await?),
+            None if request.needs_context() => {
+                (request.among(self.executor.taken()), Files::Context(self.executor.context().await?))
+            }
+            None => (request, Files::nothing()),
         };
         let known = known.or_else(|| {
             let key = copying::shortcut(&request, &files, &self.state).filter(|_| fetched.is_empty())?;

@@ -1,0 +1,1 @@
+mkdir -p 'app/[slug]'; echo p > 'app/[slug]/page.js'

@@ -1,0 +1,1 @@
+mkdir dir; echo a > dir/a.txt
