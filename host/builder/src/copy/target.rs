@@ -1,6 +1,6 @@
 //! The layer that is being made, on top of what the stage has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use windlass_layer::{Entry, EntryKind, Listing, Timestamp, View};
@@ -42,8 +42,6 @@ pub(super) struct Target {
     /// What is new, in the order in which it came; a removed entry leaves a gap.
     entries: Vec<Option<Entry>>,
     index: HashMap<PathBuf, usize>,
-    /// Paths whose lower content is gone.
-    hidden: HashSet<PathBuf>,
     /// Files of this layer that have further names in it, with those names.
     links: HashMap<PathBuf, Vec<PathBuf>>,
 }
@@ -51,7 +49,7 @@ pub(super) struct Target {
 impl Target {
     /// A layer on top of `lower`; none for one that stands by itself.
     pub(super) fn new(lower: Option<View>) -> Self {
-        Self { lower, entries: Vec::new(), index: HashMap::new(), hidden: HashSet::new(), links: HashMap::new() }
+        Self { lower, entries: Vec::new(), index: HashMap::new(), links: HashMap::new() }
     }
 
     /// All that has come into the new layer.
@@ -90,9 +88,6 @@ impl Target {
 
     fn lower_entry(&self, path: &Path) -> Result<Option<Entry>, CopyError> {
         let Some(lower) = &self.lower else { return Ok(None) };
-        if !self.hidden.is_empty() && path.ancestors().any(|ancestor| self.hidden.contains(ancestor)) {
-            return Ok(None);
-        }
         Ok(lower.lookup(path)?)
     }
 
@@ -183,25 +178,6 @@ impl Target {
                 self.index.insert(directory, self.entries.len());
                 self.entries.push(Some(Entry { kind: EntryKind::Directory { opaque: false }, ..entry }));
             }
-        }
-        Ok(())
-    }
-
-    /// Removes whatever is at `path`, for something of another kind to take its place.
-    pub(super) fn remove(&mut self, path: &Path) -> Result<(), CopyError> {
-        let lower = self.lower_entry(path)?;
-        if self.new_entry(path).is_some_and(is_directory) {
-            let below: Vec<PathBuf> =
-                self.index.keys().filter(|other| other.starts_with(path) && *other != path).cloned().collect();
-            for path in below {
-                self.drop_entry(&path);
-            }
-        }
-        self.drop_entry(path);
-        if lower.as_ref().is_some_and(is_directory) {
-            self.bring_up_parents(path)?;
-            self.hidden.insert(path.to_path_buf());
-            self.entries.push(Some(Entry::whiteout(path)));
         }
         Ok(())
     }

@@ -28,21 +28,30 @@ pub async fn write_directory(
 ) -> Result<(), LayoutError> {
     let platform = config(tree, source).await?.map(|(_, config)| config.platform()).filter(|p| !p.os().is_empty());
     let new = entries(tree, names, platform.as_ref());
-    let Some(old) = existing(directory)? else {
-        let parent = directory.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).map_err(failed("create", parent))?;
-        let fresh = tempfile::Builder::new()
-            .prefix(".windlass-layout-")
-            .permissions(Permissions::from_mode(0o777))
-            .tempdir_in(parent)
-            .map_err(failed("create a directory in", parent))?;
-        fill(fresh.path(), tree, source, index(None, new)).await?;
-        fs::rename(fresh.path(), directory).map_err(failed("write", directory))?;
-        // Renamed, it is no longer there to be removed.
-        let _ = fresh.keep();
-        return Ok(());
-    };
-    fill(directory, tree, source, index(Some(old), new)).await
+    if let Some(old) = existing(directory)? {
+        return fill(directory, tree, source, index(Some(old), new)).await;
+    }
+    let parent = directory.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(failed("create", parent))?;
+    let fresh = tempfile::Builder::new()
+        .prefix(".windlass-layout-")
+        .permissions(Permissions::from_mode(0o777))
+        .tempdir_in(parent)
+        .map_err(failed("create a directory in", parent))?;
+    fill(fresh.path(), tree, source, index(None, new.clone())).await?;
+    match fs::rename(fresh.path(), directory) {
+        Ok(()) => {
+            // Renamed, it is no longer there to be removed.
+            let _ = fresh.keep();
+            Ok(())
+        }
+        // Somebody else has written one meanwhile.
+        Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+            let old = existing(directory)?;
+            fill(directory, tree, source, index(old, new)).await
+        }
+        Err(error) => Err(failed("write", directory)(error)),
+    }
 }
 
 /// The `index.json` of a layout that is there; `None` when there is nothing yet.
