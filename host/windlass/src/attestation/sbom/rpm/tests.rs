@@ -18,7 +18,10 @@ impl Source for Vec<u8> {
     }
 }
 
-const FORMS: [(Form, fn(&[Vec<u8>]) -> Vec<u8>); 3] = [(Form::Sqlite, sqlite), (Form::Ndb, ndb), (Form::Berkeley, berkeley)];
+/// Puts headers into a database.
+type Write = fn(&[Vec<u8>]) -> Vec<u8>;
+
+const FORMS: [(Form, Write); 3] = [(Form::Sqlite, sqlite), (Form::Ndb, ndb), (Form::Berkeley, berkeley)];
 
 /// A header with `filling` bytes that nobody asks for.
 fn header(name: &str, epoch: Option<u32>, filling: usize) -> Vec<u8> {
