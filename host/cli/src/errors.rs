@@ -49,18 +49,25 @@ fn snippet(finding: &Finding, place: &Place, source: &str, colour: bool) -> Stri
     };
     let message = clean(&finding.message.replace('\n', " ")).into_owned();
     let shown = clip(source, &span);
+    let (text, path, help) = (without_c1(shown.text), clean(&place.file), finding.help.as_deref().map(clean));
     let group = level.primary_title(&message).element(
-        Snippet::source(shown.text)
-            .path(&place.file)
+        Snippet::source(text.as_str())
+            .path(&*path)
             .line_start(shown.first_line)
             .annotation(AnnotationKind::Primary.span(shown.span)),
     );
-    let group = match &finding.help {
-        Some(help) => group.element(Level::HELP.message(help)),
+    let group = match &help {
+        Some(help) => group.element(Level::HELP.message(&**help)),
         None => group,
     };
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&[group]) + "\n"
+}
+
+/// The renderer shows other control characters as pictures, but leaves those that are two bytes in UTF-8, one of which begins an
+/// escape sequence. What stands for them has two bytes as well: places stay where they are.
+fn without_c1(text: &str) -> String {
+    text.chars().map(|c| if ('\u{80}'..='\u{9f}').contains(&c) { '·' } else { c }).collect()
 }
 
 struct Clip<'a> {
@@ -109,6 +116,18 @@ mod tests {
         let finding = Finding::deny("dockerfile/unknown", "unknown instruction RUNN").at(place).help("did you mean RUN?");
         let text = in_full(&finding, false);
         assert!(text.contains("RUNN make") && text.contains("^^^^") && text.contains("did you mean RUN?"), "{text}");
+    }
+
+    /// CVE-2021-25743 of kubectl and its kin: escape sequences of a file that is shown, here in their 8-bit form.
+    #[test]
+    fn control_characters_of_the_source_line_are_not_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("Dockerfile");
+        std::fs::write(&file, "FROM x\nRUNN \u{9b}31m\u{1b}[2J\u{202e}x\n").unwrap();
+        let place = Place { file: file.display().to_string(), line: 2, column: 1, length: 4 };
+        let text = in_full(&Finding::deny("x", "m").at(place).help("h\u{9b}"), false);
+        let unfit = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(text.contains("RUNN") && !text.contains(unfit), "{text:?}");
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn what_a_step_leaves_running_is_ended() {
 fn terminal_escapes_do_not_reach_the_user() {
     let (_registry, base) = registry();
     let den = Den::new();
-    let escape = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}";
+    let escape = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\u{9b}31m";
     den.succeeds(den.build(&format!(
         "FROM {base}\nRUN echo '{escape}'; printf '\\033[31m\\033]52;c;eA==\\007\\n\\r\\010'; echo\nLABEL a=\"{escape}\"\n"
     )));
