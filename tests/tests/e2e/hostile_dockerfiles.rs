@@ -157,6 +157,21 @@ fn large_dockerfiles_are_errors_or_cheap() {
     }
 }
 
+/// A step that locks a cache twice, and steps that lock the same ones in opposite orders, do not wait for ever.
+#[test]
+fn locked_caches_do_not_wait_for_each_other() {
+    let (_registry, base) = registry();
+    let den = Den::new();
+    let mount = |id: &str, target: &str| format!("--mount=type=cache,sharing=locked,id={id},target=/{target}");
+    let (one, two, again) = (mount("one", "c"), mount("two", "d"), mount("one", "e"));
+    let dockerfile = format!(
+        "FROM {base} AS x\nRUN {one} {two} {again} touch /c/f && test -e /e/f && sleep 1\n\
+         FROM {base} AS y\nRUN {two} {one} sleep 1\n\
+         FROM scratch\nCOPY --from=x /etc /x\nCOPY --from=y /etc /y\n"
+    );
+    den.succeeds(den.build(&dockerfile));
+}
+
 /// A step that fills its disk is told so, and the next build has the room again.
 #[test]
 fn a_step_that_fills_the_disk_leaves_nothing_behind() {

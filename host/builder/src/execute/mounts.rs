@@ -1,5 +1,6 @@
 //! RUN --mount: what each mount shows, and what it means for the key of the step.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ struct Ready {
 
 enum ReadyKind {
     Bind { tree: Tree, source: PathBuf, _work: Option<TemporaryDirectory> },
-    Cache { cache: CacheMount, is_read_only: bool },
+    Cache { cache: Arc<CacheMount>, is_read_only: bool },
     Tmpfs { size: Option<u64> },
     Secret { content: Secret, attributes: (u32, u32, u32) },
     Agent(Forwarded),
@@ -109,6 +110,7 @@ impl Mounts {
     /// Gets the mounts ready for a step that has to run.
     pub(crate) async fn make_ready(&mut self, session: &Arc<Session>) -> Result<(), Arc<BuildError>> {
         let script = std::mem::take(&mut self.mounts);
+        let (caches, mut filled) = (opened_caches(session, self.wanted_caches()).await?, BTreeSet::new());
         for Wanted { mount, target, files } in std::mem::take(&mut self.wanted) {
             let kind = match &mount.kind {
                 MountKind::Bind { source, is_read_only, .. } => {
@@ -117,7 +119,15 @@ impl Mounts {
                 }
                 MountKind::Cache { id, source, sharing, is_read_only, attributes, .. } => {
                     let id = cache_id(id.as_deref(), &mount);
-                    Some(cache(session, &id, *sharing, *is_read_only, *attributes, files, source.as_deref()).await?)
+                    let is_private = *sharing == DeclaredSharing::Private;
+                    let cache = match caches.get(&id).filter(|_| !is_private) {
+                        Some(cache) => Arc::clone(cache),
+                        None => opened_cache(session, &id, *sharing).await?,
+                    };
+                    if cache.is_new() && (is_private || filled.insert(id)) {
+                        fill(session, &cache, *attributes, files, source.as_deref()).await?;
+                    }
+                    Some(ReadyKind::Cache { cache, is_read_only: *is_read_only })
                 }
                 MountKind::Tmpfs { size, .. } => Some(ReadyKind::Tmpfs { size: *size }),
                 MountKind::Secret { id, variable, is_required, attributes } => {
@@ -134,6 +144,19 @@ impl Mounts {
         }
         self.mounts.extend(script);
         Ok(())
+    }
+
+    /// The caches that are shared with other steps, each once; locked when one of its mounts says so.
+    fn wanted_caches(&self) -> BTreeMap<String, DeclaredSharing> {
+        let mut wanted = BTreeMap::new();
+        for Wanted { mount, .. } in &self.wanted {
+            let MountKind::Cache { id, sharing, .. } = &mount.kind else { continue };
+            if *sharing != DeclaredSharing::Private {
+                let known = wanted.entry(cache_id(id.as_deref(), mount)).or_insert(*sharing);
+                *known = if *sharing == DeclaredSharing::Locked { *sharing } else { *known };
+            }
+        }
+        wanted
     }
 
     /// The first agent is the one that programs ask by themselves.
@@ -314,28 +337,28 @@ async fn bind_key(session: &Arc<Session>, key: KeyBuilder, files: &Files, source
     Ok(key.field("context", digest))
 }
 
-async fn cache(
+/// Opens caches in the order of their names: two steps that lock the same ones never wait for each other.
+async fn opened_caches(
     session: &Arc<Session>,
-    id: &str,
-    sharing: DeclaredSharing,
-    is_read_only: bool,
-    attributes: Attributes,
-    files: Option<Files>,
-    source: Option<&str>,
-) -> Result<ReadyKind, Arc<BuildError>> {
+    wanted: BTreeMap<String, DeclaredSharing>,
+) -> Result<BTreeMap<String, Arc<CacheMount>>, Arc<BuildError>> {
+    let mut caches = BTreeMap::new();
+    for (id, sharing) in wanted {
+        let cache = opened_cache(session, &id, sharing).await?;
+        caches.insert(id, cache);
+    }
+    Ok(caches)
+}
+
+async fn opened_cache(session: &Arc<Session>, id: &str, sharing: DeclaredSharing) -> Result<Arc<CacheMount>, Arc<BuildError>> {
     let sharing = match sharing {
         DeclaredSharing::Shared => Sharing::Shared,
         DeclaredSharing::Private => Sharing::Private,
         DeclaredSharing::Locked => Sharing::Locked,
     };
     let (id, worker) = (id.to_owned(), Arc::clone(session));
-    let cache = session
-        .blocking(move || worker.store.cache_mount(&id, sharing).map_err(|error| Arc::new(BuildError::Store(error))))
-        .await?;
-    if cache.is_new() {
-        fill(session, &cache, attributes, files, source).await?;
-    }
-    Ok(ReadyKind::Cache { cache, is_read_only })
+    let open = move || worker.store.cache_mount(&id, sharing).map_err(|error| Arc::new(BuildError::Store(error)));
+    session.blocking(open).await.map(Arc::new)
 }
 
 /// Gives a new cache its first content, owner and mode.
