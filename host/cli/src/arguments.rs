@@ -256,6 +256,9 @@ pub(crate) struct BuildArguments {
     /// Run the steps of a stage again (repeatable, or separated by commas)
     #[arg(long = "no-cache-filter", value_name = "STAGE", value_delimiter = ',')]
     pub(crate) no_cache_filter: Vec<String>,
+    /// Make one layer of all that the build adds to the base
+    #[arg(long)]
+    pub(crate) squash: bool,
     /// Say of each step why it runs and was not taken from the cache
     #[arg(long)]
     pub(crate) explain: bool,

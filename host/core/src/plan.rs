@@ -92,6 +92,9 @@ pub struct Build {
     pub build_args: Vec<(String, Option<String>)>,
     /// Labels that are set on the image.
     pub labels: Vec<(String, String)>,
+    /// Whether all layers that the build adds to the base become one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub squash: bool,
     /// The repository that results of steps are shared in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_repository: Option<Repository>,

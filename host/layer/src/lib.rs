@@ -5,11 +5,13 @@
 //! | [`write_layer`], [`write_changes`] | listing, what is read off a snapshot | compressed blob with its digests |
 //! | [`recompress`] | compressed blob | the same, compressed otherwise |
 //! | [`unpack`] | compressed blob | snapshot: a directory in the overlay's form |
+//! | [`list`] | compressed blob | listing without contents |
 //! | [`materialise`] | listing | snapshot |
 //! | [`unpack_archive`] | any archive, for ADD | snapshot |
 //! | [`diff`] | snapshot that a RUN has written | what it changes, entry by entry |
 //! | [`contents`] | snapshot | all that is in it, entry by entry |
 //! | [`flatten`], [`changes`] | view, directory | one directory, and the listing of what a RUN has changed in it |
+//! | [`merge`] | listings of layers on one another | the listing of one layer in their place |
 //! | [`settle`] | snapshot that a process with one id has written | the same, with the owners that were meant |
 //! | [`View`] | layers, on disk or listed | the merged tree, read without a mount |
 //!
@@ -21,6 +23,7 @@ mod blob;
 mod changes;
 mod diff;
 mod entry;
+mod merge;
 mod path;
 mod snapshot;
 mod stream;
@@ -36,10 +39,11 @@ pub use blob::{Compression, LayerBlob, LayerOptions, WriteError, recompress, wri
 pub use changes::{Metadata, changes, flatten};
 pub use diff::{Changes, DiffError, contents, diff};
 pub use entry::{Content, Entry, EntryKind, Listing, Timestamp};
+pub use merge::{has_removals, merge, settle_removals};
 pub use snapshot::{
     OWNER_MARK, OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, Wanted,
     materialise, settle,
 };
 pub use stream::{Limits, ReadError};
-pub use unpack::{UnpackError, UnpackOptions, Unpacked, adopt, diff_id, unpack};
+pub use unpack::{UnpackError, UnpackOptions, Unpacked, adopt, diff_id, list, unpack};
 pub use view::{Layer, Resolved, View, ViewError};

@@ -12,7 +12,7 @@ use crate::stream::with_uncompressed;
 use crate::tar::read::TarReader;
 use crate::tar::{OPAQUE_NAME, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX};
 use crate::text::shown;
-use crate::{Entry, EntryKind, Limits, ReadError, Snapshot, SnapshotError, View};
+use crate::{Entry, EntryKind, Limits, Listing, ReadError, Snapshot, SnapshotError, Timestamp, View};
 
 /// How a layer is unpacked.
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,6 +86,32 @@ pub fn unpack(stream: impl Read + Send, snapshot: &Snapshot, options: &UnpackOpt
 pub fn diff_id(stream: impl Read + Send, limits: Limits) -> Result<Digest, ReadError> {
     let ((), summary) = with_uncompressed(stream, limits, |_| Ok::<_, ReadError>(()))?;
     Ok(summary.diff_id)
+}
+
+/// What a layer says, without contents, and the digest of what it unpacks to. For [`crate::Layer::listing`], and for layers as
+/// [`crate::write_layer`] writes them: each path once, a directory right before the mark that it is opaque.
+///
+/// # Errors
+/// When the stream is damaged, larger than allowed, or holds what no layer may.
+pub fn list(stream: impl Read + Send, limits: Limits) -> Result<(Listing, Digest), UnpackError> {
+    let (listing, summary) = with_uncompressed(stream, limits, |chunks| {
+        let mut reader = TarReader::new(chunks, limits);
+        let mut listing = Listing::new();
+        while let Some(entry) = reader.next()? {
+            match Meaning::of(&entry)? {
+                Meaning::Ignored => {}
+                Meaning::Whiteout(path) => listing.push(Entry::whiteout(path)),
+                Meaning::Opaque(path) => {
+                    let directory =
+                        listing.pop_if(|last| last.path == path).unwrap_or_else(|| Entry::directory(path, Timestamp::default()));
+                    listing.push(Entry { kind: EntryKind::Directory { opaque: true }, ..directory });
+                }
+                Meaning::Plain => listing.push(entry),
+            }
+        }
+        Ok::<_, UnpackError>(listing)
+    })?;
+    Ok((listing, summary.diff_id))
 }
 
 #[derive(Debug, Default)]

@@ -215,6 +215,7 @@ fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances
         probe: circumstances.probe.clone(),
         source_date_epoch: build.source_date_epoch,
         compression: circumstances.compression,
+        squash: build.squash,
     })
 }
 

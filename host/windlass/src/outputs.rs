@@ -150,6 +150,7 @@ mod tests {
                 platforms: Vec::new(),
                 build_args: Vec::new(),
                 labels: Vec::new(),
+                squash: false,
                 cache_repository: None,
                 cache_from: Vec::new(),
                 cache_to: Vec::new(),

@@ -61,6 +61,7 @@ pub(crate) async fn map(
         secrets: build.secrets.iter().map(|secret| secret.id.clone()).collect(),
         named_contexts: build.contexts.iter().map(|(name, _)| name.clone()).collect(),
         no_cache: build.no_cache,
+        squash: build.squash,
         pull: build.pull,
         add_hosts: build.add_hosts.clone(),
         memory: build.limits.memory,

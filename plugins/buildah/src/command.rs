@@ -67,7 +67,8 @@ fn storage(line: &mut Line, options: &Options) {
 }
 
 fn image(line: &mut Line, build: &Build) {
-    line.words(if build.squash { &["--squash"] } else { &["--layers"] });
+    // `--squash` of buildah takes the base's layers too. Without layers of steps, a stage adds one to what it is built on.
+    line.words(if build.squash { &["--layers=false"] } else { &["--layers"] });
     for (option, value) in [("--target", &build.target), ("--network", &build.network)] {
         if let Some(value) = value.as_deref().filter(|value| *value != "default") {
             line.words(&[option, value]);

@@ -54,5 +54,6 @@ mod remote_ssh;
 mod reproducible;
 mod rpm_images;
 mod secrets;
+mod squash;
 mod ssh;
 mod unprivileged;

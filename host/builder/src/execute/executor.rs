@@ -173,8 +173,12 @@ impl Executor {
         stage.platform.clone().unwrap_or_else(|| self.session.platform.clone())
     }
 
-    /// Whether the layers of a stage are layers of the image: the target's own, and those of the stages below it.
+    /// Whether the layers of a stage are layers of the image: the target's own, and those of the stages below it; none of
+    /// them where they become one in the end.
     pub(crate) fn is_of_the_image(&self, stage: &Stage) -> bool {
+        if self.session.request.squash {
+            return false;
+        }
         let below = |index: &usize| match self.graph.stages()[*index].base {
             Origin::Stage(base) => Some(base),
             _ => None,
@@ -357,6 +361,7 @@ impl Executor {
             own_command: false,
             created,
             steps: Vec::new(),
+            squashing: None,
             is_fresh: self.is_fresh(stage),
             is_new: false,
         })
@@ -376,8 +381,8 @@ impl Executor {
         let Files::Layers { key, layers } = Files::nothing() else { unreachable!("nothing is no context") };
         let scope = self.graph.scope([]);
         let is_fresh = self.is_fresh(stage);
-        let (own_command, created, steps) = Default::default();
-        StageState { layers, key, image, scope, own_command, created, steps, is_fresh, is_new: false }
+        let (own_command, created, steps, squashing) = Default::default();
+        StageState { layers, key, image, scope, own_command, created, steps, squashing, is_fresh, is_new: false }
     }
 
     /// Whether it is a named context whose files become a stage's first layer.

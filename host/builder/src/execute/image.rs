@@ -27,6 +27,7 @@ pub(crate) struct StageImage {
     changes: ListSync<Change>,
 }
 
+#[derive(Clone)]
 enum Change {
     Variable { name: String, value: String },
     Label { name: String, value: String },
@@ -74,6 +75,20 @@ impl StageImage {
     /// Adds a line to the history.
     pub(crate) fn note(&mut self, line: History) {
         self.add(Change::History(line));
+    }
+
+    /// Takes the layers from the lines of the history that have come to the base's, and adds the `line` of the one in
+    /// their place.
+    pub(crate) fn squash(&mut self, line: Option<History>) {
+        let changes: Vec<Change> = self.changes.iter().cloned().collect();
+        self.changes = ListSync::new_sync();
+        for change in changes.into_iter().rev() {
+            self.add(match change {
+                Change::History(line) => Change::History(History { empty_layer: Some(true), ..line }),
+                other => other,
+            });
+        }
+        line.into_iter().for_each(|line| self.note(line));
     }
 
     fn add(&mut self, change: Change) {
@@ -169,6 +184,20 @@ mod tests {
             set_default(&mut env, "PATH", "/x");
             assert_eq!(env, after);
         }
+    }
+
+    #[test]
+    fn a_history_that_is_squashed_has_the_layers_of_its_base_and_one() {
+        let first = History { created_by: Some("base".to_owned()), ..History::default() };
+        let mut image = StageImage::on(ImageConfig { history: vec![first], ..ImageConfig::default() });
+        let line = |text: &str, empty| History { created_by: Some(text.to_owned()), empty_layer: empty, ..History::default() };
+        image.note(line("a", None));
+        image.note(line("b", Some(true)));
+        image.squash(Some(line("merged", None)));
+        image.apply(&mut false, &env("LATER", "1")).unwrap();
+        let told: Vec<_> = image.finish().history.into_iter().map(|line| (line.created_by.unwrap(), line.empty_layer)).collect();
+        let expected = [("base", None), ("a", Some(true)), ("b", Some(true)), ("merged", None)];
+        assert_eq!(told, expected.map(|(text, empty)| (text.to_owned(), empty)));
     }
 
     #[test]

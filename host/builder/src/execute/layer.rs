@@ -1,5 +1,7 @@
 //! A layer of a stage, in as many forms as someone has asked for: its blob, a form that can be looked into, a directory.
 
+mod entries;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -125,6 +127,11 @@ impl BuildLayer {
     /// The blob, when it has been written.
     pub(crate) async fn blob(&self) -> Result<Arc<StepLayer>, Arc<BuildError>> {
         self.blob.clone().await
+    }
+
+    /// Whether it came with a base image.
+    pub(crate) fn is_of_a_base(&self) -> bool {
+        self.is_foreign && self.claim.is_none()
     }
 
     /// The repository that the blob can be fetched from, when it may not be in the store.

@@ -23,6 +23,7 @@ mod remote_cache;
 mod request;
 mod run;
 mod session;
+mod squash;
 mod stage;
 mod taken;
 mod work;
@@ -102,8 +103,8 @@ async fn without_bad_entries(executor: &mut Executor) -> Result<BuiltImage, Arc<
 }
 
 async fn once(executor: &Executor) -> Result<BuiltImage, Arc<BuildError>> {
-    let state = executor.run().await?;
     let session = executor.session();
+    let state = squash::squashed(session, executor.run().await?).await?;
     try_join_all(state.layers.iter().map(|layer| layer.settled(session))).await?;
     assemble(session, executor, &state).await
 }
@@ -136,7 +137,7 @@ async fn assemble(session: &Arc<Session>, executor: &Executor, state: &StageStat
     let config_descriptor = Descriptor::new(format.config(), digest, json.len() as u64);
     let layers: Vec<Descriptor> = layers.into_iter().map(|layer| in_format(layer, format)).collect();
     let bases = executor.images().filter_map(|image| Some((image.reference.clone()?, image.digest.clone()))).collect();
-    let steps = executor.finished().flat_map(|state| state.steps.iter().cloned()).collect();
+    let steps = executor.finished().flat_map(|state| state.steps.iter().cloned()).chain(state.squashing.clone()).collect();
     let platform = session.platform.clone();
     Ok(BuiltImage { platform, config, config_descriptor, layers, origins, unchecked, bases, steps })
 }

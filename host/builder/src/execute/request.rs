@@ -61,6 +61,8 @@ pub struct BuildRequest {
     pub source_date_epoch: Option<i64>,
     /// How layers are compressed.
     pub compression: Compression,
+    /// Whether all layers that the build adds to the base become one.
+    pub squash: bool,
 }
 
 /// A build argument's value.

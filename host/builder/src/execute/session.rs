@@ -17,7 +17,7 @@ use super::layer::{BlobFuture, BuildLayer};
 use super::lineage::Continues;
 use super::remote::{Fetches, Remotes};
 use super::remote_cache::{Found, Origin, RemoteCache, Sharing, Whence};
-use super::request::{Argument, BuildRequest};
+use super::request::{Argument, BuildRequest, StepOutcome};
 use super::work::Work;
 use crate::store::{KeyBuilder, SnapshotId, StepKey, StepLayer, StepRecord, Store};
 
@@ -63,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) cancel: Cancel,
     pub(crate) work: Work,
     pub(crate) format: SnapshotFormat,
+    /// How layers are compressed.
+    compression: Compression,
     /// What has been fetched for any of the platforms.
     pub(crate) fetches: Arc<Fetches>,
     finished_layers: Option<UnboundedSender<Descriptor>>,
@@ -83,6 +85,9 @@ impl Session {
         let limits = (Arc::new(group), Arc::from(unlimited));
         let sharing = Arc::new(Sharing::new(workshop.remote_cache.clone()));
         let fetches = Arc::new(Fetches::default());
+        // Layers that become one are seen by nobody, unless they are shared.
+        let is_private = request.squash && workshop.remote_cache.is_none();
+        let compression = if is_private { Compression::None } else { request.compression };
         let session = |(number, platform): (usize, &Platform)| {
             Arc::new(Self {
                 request: Arc::clone(&request),
@@ -95,6 +100,7 @@ impl Session {
                 cancel: workshop.cancel.clone(),
                 work: work.clone(),
                 format,
+                compression,
                 fetches: Arc::clone(&fetches),
                 finished_layers: workshop.finished_layers.clone(),
                 limits: limits.clone(),
@@ -108,6 +114,11 @@ impl Session {
     /// The same session, which tells nobody what it does.
     pub(crate) fn silent(&self) -> Self {
         Self { events: EventSink::silent(), ..self.clone() }
+    }
+
+    /// The same session, which writes layers of the image.
+    pub(crate) fn for_the_image(&self) -> Self {
+        Self { compression: self.request.compression, ..self.clone() }
     }
 
     /// How a stage is called in progress: with its platform where there are several.
@@ -180,7 +191,7 @@ impl Session {
     fn write_layer_now(&self, made: Made) -> Result<Arc<StepLayer>, Arc<BuildError>> {
         let wrong = |error: Problem| Arc::new(BuildError::Layer(error));
         let options = LayerOptions {
-            compression: self.request.compression,
+            compression: self.compression,
             latest_modification: self.request.source_date_epoch,
             ..LayerOptions::default()
         };
@@ -233,7 +244,7 @@ impl Session {
     /// The key of a step's blob. What a step makes of the files does not depend on how the layer is compressed and which
     /// times it may have; its blob does.
     pub(super) fn blob_key(&self, key: &StepKey) -> StepKey {
-        let BuildRequest { compression, source_date_epoch, .. } = *self.request;
+        let (compression, source_date_epoch) = (self.compression, self.request.source_date_epoch);
         if compression == Compression::default() && source_date_epoch.is_none() {
             return *key;
         }
@@ -365,6 +376,25 @@ pub(crate) struct Cached {
 }
 
 impl Cached {
+    /// The layer of the step `key` on those `below`, if it made one, and what became of the step.
+    pub(crate) fn layer(
+        self,
+        session: &Session,
+        key: &StepKey,
+        below: Vec<Arc<BuildLayer>>,
+    ) -> (Option<Arc<BuildLayer>>, StepOutcome) {
+        let Self { record, claim } = self;
+        let outcome = StepOutcome::Cached(claim.as_ref().map(|claim| claim.origin.clone()));
+        let layer = record.layer.map(|layer| {
+            let id = session.recorded_snapshot_id(key, &layer);
+            match claim {
+                Some(claim) => BuildLayer::claimed(id, layer, claim, below),
+                None => BuildLayer::cached(id, layer, below),
+            }
+        });
+        (layer, outcome)
+    }
+
     /// How it came to be known.
     pub(crate) fn whence(&self) -> Whence {
         self.claim.as_ref().map_or(Whence::Stored, |claim| Whence::Found(claim.origin.clone()))

@@ -38,6 +38,8 @@ pub(crate) struct StageState {
     /// When the last layer was made.
     pub(crate) created: Option<String>,
     pub(crate) steps: Vec<(String, StepOutcome)>,
+    /// What became of merging the layers, where that is asked for.
+    pub(crate) squashing: Option<(String, StepOutcome)>,
     /// Whether no step is taken from the cache.
     pub(crate) is_fresh: bool,
     /// Whether it stands on what a RUN of this build has left, so that nobody else knows of later steps.
@@ -331,18 +333,9 @@ impl<'a> Walk<'a> {
     }
 
     fn adopt_cached(&mut self, title: String, told: String, key: StepKey, cached: Cached) -> Result<(), Arc<BuildError>> {
-        let session = self.executor.session();
-        let Cached { record, claim } = cached;
-        let outcome = StepOutcome::Cached(claim.as_ref().map(|claim| claim.origin.clone()));
-        let continues = record.continues.unwrap_or(key);
-        let layer = record.layer.map(|layer| {
-            let (id, below) = (session.recorded_snapshot_id(&key, &layer), self.state.layers.clone());
-            match claim {
-                Some(claim) => BuildLayer::claimed(id, layer, claim, below),
-                None => BuildLayer::cached(id, layer, below),
-            }
-        });
-        self.take(title, told, Effect { layer, key: continues, created: record.created }, outcome);
+        let (created, continues) = (cached.record.created.clone(), cached.record.continues.unwrap_or(key));
+        let (layer, outcome) = cached.layer(self.executor.session(), &key, self.state.layers.clone());
+        self.take(title, told, Effect { layer, key: continues, created }, outcome);
         Ok(())
     }
 

@@ -61,6 +61,7 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
                 annotations: reader.all("--annotation", &arguments.annotations, parse_annotation),
                 no_cache: arguments.no_cache,
                 no_cache_stages: arguments.no_cache_filter.clone(),
+                squash: arguments.squash,
                 cache_from: reader.cache_from(&arguments.caches),
                 cache_to: reader.cache_to(&arguments.caches),
                 shared_cache: reader.shared_cache(&arguments.caches),

@@ -59,6 +59,9 @@ fn table(plan: &Plan) -> String {
     for base in &plan.build.bases {
         rows.push(row(&["base", &base.reference]));
     }
+    if plan.build.squash {
+        rows.push(row(&["layers", "one for all that the build adds"]));
+    }
     if let Some(cache) = &plan.build.cache_repository {
         rows.push(row(&["cache", &cache.to_string()]));
     }

@@ -10,9 +10,13 @@ use super::layer::{Layer, Presence};
 use super::names::LayerDirectory;
 use crate::path::split;
 
-/// The parts that layers have in one directory, the topmost first.
+/// A directory in all layers that have a part in it.
 #[derive(Debug, Clone)]
-pub(crate) struct Merged(Arc<[(usize, Arc<LayerDirectory>)]>);
+pub(crate) struct Merged {
+    /// The topmost first, with the layers' numbers.
+    parts: Arc<[(usize, Arc<LayerDirectory>)]>,
+    hides: bool,
+}
 
 impl Merged {
     /// What the topmost layer that knows the name has, unless that removes it.
@@ -22,46 +26,58 @@ impl Merged {
 
     /// What the layers have under a name, the topmost first, with the layers' numbers.
     pub(crate) fn all_of<'n>(&'n self, name: &'n OsStr) -> impl Iterator<Item = (usize, Presence)> + 'n {
-        self.0.iter().filter_map(move |(index, directory)| Some((*index, directory.get(name)?)))
+        self.parts.iter().filter_map(move |(index, directory)| Some((*index, directory.get(name)?)))
+    }
+
+    /// Whether one of the layers hides what lies below it here.
+    pub(crate) fn hides(&self) -> bool {
+        self.hides
     }
 
     /// The names, sorted.
     pub(crate) fn names(&self) -> Vec<OsString> {
-        let mut names: Vec<(&OsStr, Presence)> = self.0.iter().flat_map(|(_, directory)| directory.iter()).collect();
+        let told = self.told().into_iter();
+        told.filter(|(_, presence)| *presence != Presence::Whiteout).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// What the topmost layer says of each name, sorted by the names.
+    pub(crate) fn told(&self) -> Vec<(&OsStr, Presence)> {
+        let mut names: Vec<(&OsStr, Presence)> = self.parts.iter().flat_map(|(_, directory)| directory.iter()).collect();
         // Of the same name the topmost stays first.
         names.sort_by_key(|(name, _)| *name);
         names.dedup_by_key(|(name, _)| *name);
-        names.into_iter().filter(|(_, presence)| *presence != Presence::Whiteout).map(|(name, _)| name.to_owned()).collect()
+        names
     }
 
     /// The directory under a name.
     fn child(&self, layers: &[Layer], path: &Path, name: &OsStr) -> Result<Option<Self>, ViewError> {
-        let mut parts = Vec::new();
+        let (mut parts, mut hides) = (Vec::new(), false);
         for (index, presence) in self.all_of(name) {
             if presence != Presence::Directory {
+                hides = true;
                 break;
             }
             let Some(directory) = layers[index].read_directory(path)? else { break };
-            let opaque = directory.opaque;
+            hides = directory.opaque;
             parts.push((index, directory));
-            if opaque {
+            if hides {
                 break;
             }
         }
-        Ok((!parts.is_empty()).then(|| Self(parts.into())))
+        Ok((!parts.is_empty()).then(|| Self { parts: parts.into(), hides }))
     }
 
     fn root(layers: &[Layer]) -> Result<Self, ViewError> {
-        let mut parts = Vec::new();
+        let (mut parts, mut hides) = (Vec::new(), false);
         for (index, layer) in layers.iter().enumerate().rev() {
             let Some(directory) = layer.read_directory(Path::new(""))? else { continue };
-            let opaque = directory.opaque;
+            hides = directory.opaque;
             parts.push((index, directory));
-            if opaque {
+            if hides {
                 break;
             }
         }
-        Ok(Self(parts.into()))
+        Ok(Self { parts: parts.into(), hides })
     }
 }
 

@@ -132,9 +132,21 @@ impl View {
     /// As [`Self::lookup`], with what tells apart or joins the names of one file.
     pub(crate) fn find(&self, path: &Path) -> Result<Option<FoundEntry>, ViewError> {
         let Some((parent, name)) = split(path) else { return self.find_root().map(Some) };
+        if let Some(told) = self.told(path)? {
+            return Ok(Some(told));
+        }
+        let implied = self.merged(parent)?.is_some_and(|parent| parent.topmost(name) == Some(Presence::Directory));
+        Ok(implied.then(|| FoundEntry { entry: Entry::directory(path, Timestamp::default()), identity: None }))
+    }
+
+    /// As [`Self::find`], without the root and without directories that the layers only imply.
+    pub(crate) fn told(&self, path: &Path) -> Result<Option<FoundEntry>, ViewError> {
+        let Some((parent, name)) = split(path) else { return Ok(None) };
         let Some(parent) = self.merged(parent)? else { return Ok(None) };
+        let is_directory = parent.topmost(name) == Some(Presence::Directory);
         for (index, presence) in parent.all_of(name) {
-            if presence == Presence::Whiteout {
+            // A directory that is only implied has nothing of what it replaces.
+            if presence == Presence::Whiteout || is_directory && presence != Presence::Directory {
                 break;
             }
             if let Some((entry, identity)) = self.layers[index].entry(path)? {
@@ -144,8 +156,7 @@ impl View {
                 break;
             }
         }
-        let implied = parent.topmost(name) == Some(Presence::Directory);
-        Ok(implied.then(|| FoundEntry { entry: Entry::directory(path, Timestamp::default()), identity: None }))
+        Ok(None)
     }
 
     fn find_root(&self) -> Result<FoundEntry, ViewError> {

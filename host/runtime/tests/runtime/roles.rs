@@ -262,6 +262,7 @@ fn plan() -> Plan {
             platforms: Vec::new(),
             build_args: Vec::new(),
             labels: Vec::new(),
+            squash: false,
             cache_repository: None,
             cache_from: Vec::new(),
             cache_to: Vec::new(),

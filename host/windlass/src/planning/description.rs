@@ -50,6 +50,7 @@ impl Planner<'_> {
                 platforms: step.build.target_platforms(),
                 build_args: step.build.arguments.iter().map(|argument| (argument.name.clone(), argument.shown())).collect(),
                 labels: step.build.labels.clone(),
+                squash: step.build.squash,
                 cache_repository: step.build.shared_cache.as_ref().and_then(|cache| cache.repository.clone()),
                 cache_from: step.build.cache_from.iter().map(ToString::to_string).collect(),
                 cache_to: step.build.cache_to.iter().map(ToString::to_string).collect(),

@@ -31,6 +31,8 @@ const ROWS: &[Row] = &[
     ("no-cache", Kind::Flag, Some("false"), "Run every step again."),
     ("pull", Kind::Flag, Some("false"), "Ask the registry for base images even when a copy by the same tag is here."),
     ("no-cache-filter", Kind::Texts, None, "Stages, by name or number, of which no step is taken from the cache."),
+    ("squash", Kind::Flag, None, "Make one layer of all that the build adds to the base."),
+    ("single-layer", Kind::Flag, None, "The same as `squash`, under kaniko's name for it."),
     ("cache", Kind::Flag, None, "Share results of steps with other machines by a repository of a registry."),
     ("cache-repo", Kind::Text, None, "That repository. Default: `cache` below the first destination."),
     ("cache-ttl-hours", Kind::Integer, None, "How old an entry of it may be, in hours. Default: 336, which is two weeks."),
@@ -94,8 +96,6 @@ const ROWS: &[Row] = &[
 
 /// Settings of the plugins we replace that the embedded builder does not honour yet: named, and refused or noted.
 const LATER: &[Row] = &[
-    ("single-layer", Kind::Flag, None, "Make one layer of all steps."),
-    ("squash", Kind::Flag, None, "Make one layer of all steps."),
     ("source-image", Kind::Text, None, "The image that push-only pushes."),
     ("quiet", Kind::Flag, None, "Print less."),
     ("verbosity", Kind::Text, None, "How much is printed."),

@@ -71,6 +71,8 @@ pub struct BuildSettings {
     pub no_cache: bool,
     /// Stages of which no step is taken from the cache.
     pub no_cache_stages: Vec<String>,
+    /// Whether all layers that the build adds to the base become one.
+    pub squash: bool,
     /// Where results of steps are shared with other machines.
     pub shared_cache: Option<SharedCache>,
     /// Caches that are read.

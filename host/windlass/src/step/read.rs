@@ -59,7 +59,7 @@ fn ignored(settings: &Settings) -> Vec<Finding> {
 }
 
 /// Settings without which the result would be another one.
-const REFUSED: &[&str] = &["source-image", "single-layer", "squash"];
+const REFUSED: &[&str] = &["source-image"];
 
 pub(super) struct Reader<'a> {
     pub(super) settings: &'a Settings,
@@ -105,6 +105,7 @@ impl Reader<'_> {
             no_cache: settings.flag("no-cache"),
             pull: settings.flag("pull"),
             no_cache_stages: settings.texts("no-cache-filter").to_vec(),
+            squash: settings.flag("squash") || settings.flag("single-layer"),
             shared_cache: self.shared_cache(),
             cache_from: self.each("cache-from", parse_cache_source, "write such as `type=registry,ref=REF`"),
             cache_to: self.each("cache-to", parse_cache_target, "write such as `type=registry,ref=REF,mode=max`"),
@@ -151,10 +152,12 @@ impl Reader<'_> {
             let message = "only a push is wanted, and no archive is named whose image is pushed";
             self.problem("push-only", message, "name a docker archive, an OCI archive or a layout with `source-tar-path`");
         }
-        for name in ["provenance", "sbom"] {
+        let attested = "nothing is built that could be attested: only a push is wanted";
+        let merged = "nothing is built whose layers could become one: only a push is wanted";
+        for (name, message) in [("provenance", attested), ("sbom", attested), ("squash", merged), ("single-layer", merged)] {
             let asks = self.settings.get(name).is_some_and(|(value, _)| !matches!(value.to_string().as_str(), "" | "false"));
             if asks {
-                self.problem(name, "nothing is built that could be attested: only a push is wanted", "take the setting out");
+                self.problem(name, message, "take the setting out");
             }
         }
         archive
@@ -322,10 +325,7 @@ impl Reader<'_> {
                 self.problem(
                     name,
                     format!("`{name}` is not supported yet, and without it the result would be another one"),
-                    match *name {
-                        "source-image" => "save the image to an archive, and name that with `source-tar-path`",
-                        _ => "take the setting out",
-                    },
+                    "save the image to an archive, and name that with `source-tar-path`",
                 );
             }
         }
@@ -379,6 +379,16 @@ mod tests {
             step(&[("platforms", "linux"), ("timeout", "10"), ("add-hosts", "nohost"), ("push-only", "true")], &[]).unwrap_err();
         assert_eq!(problems.len(), 4, "{problems:?}");
         assert!(problems.iter().all(|p| p.help.is_some()));
+    }
+
+    #[test]
+    fn one_layer_is_asked_for_under_either_name_and_never_of_a_mere_push() {
+        for name in ["squash", "single-layer"] {
+            assert!(step(&[(name, "true")], &[]).unwrap().0.build.squash);
+            assert!(!step(&[(name, "false")], &[]).unwrap().0.build.squash);
+            let pushed = [(name, "true"), ("push-only", "true"), ("source-tar-path", "image.tar")];
+            assert!(step(&pushed, &[]).unwrap_err()[0].to_string().contains("only a push is wanted"));
+        }
     }
 
     #[test]

@@ -57,13 +57,13 @@ fn target_labels_arguments_and_platform_are_passed_on_with_their_commas() {
     };
     let line = line(&options(), &build);
     for part in [
-        " --squash --target final --platform linux/arm64 --label a=x, y --annotation b== --build-arg FLAGS=-O2,-g ",
+        " --layers=false --target final --platform linux/arm64 --label a=x, y --annotation b== --build-arg FLAGS=-O2,-g ",
         " --timestamp 7 --no-cache --quiet ",
         " --add-host db:::1 --dns 9.9.9.9 ",
     ] {
         assert!(line.contains(part), "{part} in {line}");
     }
-    assert!(!line.contains("--layers"));
+    assert!(!line.contains("--squash") && !line.contains("--layers "));
 }
 
 #[test]
