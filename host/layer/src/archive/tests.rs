@@ -169,7 +169,7 @@ fn an_owner_is_for_what_the_archive_brings() {
             "dir 755 0:0 t/etc",
             "file 644 7:8 t/etc/f x",
             "hard 644 7:8 t/h = t/etc/f",
-            "dir 755 7:8 t/new",
+            "dir 755 0:0 t/new",
             "file 644 7:8 t/new/f x",
         ]
     );
