@@ -63,9 +63,12 @@ pub(crate) async fn squashed(session: &Arc<Session>, state: Arc<StageState>) -> 
 /// Writes the layer that is in place of those above the lowest `base` ones.
 async fn merged(session: &Arc<Session>, state: &StageState, base: usize, key: StepKey) -> Result<Effect, Arc<BuildError>> {
     let (below, own) = state.layers.split_at(base);
-    let mut layers = Vec::new();
+    // The steps' files have to stay until the layer is written.
+    let (mut layers, mut unpacked) = (Vec::new(), Vec::new());
     for layer in own {
-        layers.push(Layer::listing(Arc::new(layer.entries(session).await?)));
+        let entries = layer.entries(session).await?;
+        layers.push(Layer::listing(Arc::new(entries.listing)));
+        unpacked.extend(entries.unpacked);
     }
     let listing = session.blocking(move || merge(layers).map_err(failed)).await?;
     let entries = Arc::new(settled(session, listing, below).await?);
@@ -75,16 +78,16 @@ async fn merged(session: &Arc<Session>, state: &StageState, base: usize, key: St
         return Ok(Effect { layer: None, key, created });
     }
     let blob = session.write_layer(Made {
-        entries: Entries::Listed(Arc::clone(&entries)),
+        entries: Entries::Listed(entries),
         keys: vec![key],
         continues: Continues::Itself,
         snapshot: None,
         created: created.clone(),
         verify: Box::new(|| Ok(())),
     });
-    let layer = BuildLayer::listed(session.snapshot_id(&key), blob, entries, below.to_vec());
-    // The steps' layers, whose files are read, have to stay until then.
-    layer.blob().await?;
+    let blob = blob.await?;
+    drop(unpacked);
+    let layer = BuildLayer::cached(session.snapshot_id(&key), (*blob).clone(), below.to_vec());
     Ok(Effect { layer: Some(layer), key, created })
 }
 

@@ -2,23 +2,48 @@
 
 use std::sync::Arc;
 
-use windlass_layer::{EntryKind, Layer, Limits, Listing, View, ViewError};
+use windlass_layer::{EntryKind, Layer, Limits, Listing, Snapshot, UnpackOptions, View, ViewError};
 
 use super::{BuildLayer, check_diff_id, failed};
 use crate::execute::error::{BuildError, Problem};
 use crate::execute::session::Session;
-use crate::store::StepLayer;
+use crate::store::{StepLayer, TemporaryDirectory};
+
+/// The entries of a layer.
+pub(crate) struct Entries {
+    pub(crate) listing: Listing,
+    /// Where the contents stand, when that is nowhere else.
+    pub(crate) unpacked: Option<TemporaryDirectory>,
+}
 
 impl BuildLayer {
-    /// Everything that the layer says, as its blob has it; the contents stand in its directory.
-    pub(crate) async fn entries(&self, session: &Arc<Session>) -> Result<Listing, Arc<BuildError>> {
+    /// Everything that the layer says, as its blob has it. What lies below is not asked for.
+    pub(crate) async fn entries(&self, session: &Arc<Session>) -> Result<Entries, Arc<BuildError>> {
         let blob = self.blob().await?;
         self.fetch(session, &blob).await?;
-        // Made of the blob, if there is none yet: the files that a step has copied may have changed since.
-        let snapshot = self.directory.get_or_try_init(|| self.unpacked(session)).await?;
-        let (directory, worker) = (Layer::directory(snapshot).map_err(failed)?, Arc::clone(session));
-        session.blocking(move || found_in(list(&worker, &blob)?, directory)).await
+        let (known, worker) = (self.directory.get().cloned(), Arc::clone(session));
+        session
+            .blocking(move || {
+                let listing = list(&worker, &blob)?;
+                let (snapshot, unpacked) = match known {
+                    Some(snapshot) => (snapshot, None),
+                    // The files that a step has copied may have changed since: only the blob has what it took.
+                    None => unpack(&worker, &blob).map(|(snapshot, directory)| (snapshot, Some(directory)))?,
+                };
+                let listing = found_in(listing, Layer::directory(&snapshot).map_err(failed)?)?;
+                Ok(Entries { listing, unpacked })
+            })
+            .await
     }
+}
+
+/// Unpacks a blob into a directory of its own, without what it may imply of the layers below.
+fn unpack(session: &Session, blob: &StepLayer) -> Result<(Snapshot, TemporaryDirectory), Arc<BuildError>> {
+    let directory = session.store.temporary_directory().map_err(failed)?;
+    let snapshot = Snapshot::create(directory.path().join("layer"), session.format).map_err(failed)?;
+    let file = session.work.watched(session.blobs.file(&blob.digest).map_err(failed)?);
+    windlass_layer::unpack(file, &snapshot, &UnpackOptions::default()).map_err(failed)?;
+    Ok((snapshot, directory))
 }
 
 /// The entries of a blob of the store.
