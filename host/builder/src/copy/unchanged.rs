@@ -123,7 +123,7 @@ mod tests {
     fn what_is_there_already_goes_and_directories_stay_for_what_is_below() {
         let directory = |seconds| Entry::directory("d", Timestamp { seconds, nanoseconds: 0 });
         let before = [directory(1), file("d/a", "a", 5, 7), file("d/b", "b", 5, 7)];
-        assert_eq!(kept(vec![directory(2), file("d/a", "a", 5, 7)], &before), [PathBuf::new(); 0]);
+        assert!(kept(vec![directory(2), file("d/a", "a", 5, 7)], &before).is_empty());
         assert_eq!(
             kept(vec![directory(2), file("d/a", "a", 5, 7), file("d/b", "c", 5, 7)], &before),
             ["d", "d/b"].map(PathBuf::from)
