@@ -61,15 +61,18 @@ class Bench:
 
     def untouched_base(self):
         """A stage that only copies, on the compiler's base, which the destination's registry has."""
-        context = self.context("base", f"FROM {self.host}/compiler:1\nCOPY hello.txt /\n")
-        contexts.write(context, "hello.txt", "hello\n")
-        self.builder.forget()
-        before = moved()
-        wall, cpu, peak = self.builder.build(context, f"{self.host}/on-base:1")
-        kilobytes = (moved() - before) / 1000
-        shutil.rmtree(context)
-        return ("COPY on a base of 240 MB that the registry has", ["wall / CPU s / MB", "moved over loopback, both ways"],
-                [["%.2f / %.2f / %.0f" % (wall, cpu, peak), f"{kilobytes:.0f} kB"]])
+        rows = []
+        for flag in ("--link ", ""):
+            context = self.context("base", f"FROM {self.host}/compiler:1\nCOPY {flag}hello.txt /\n")
+            contexts.write(context, "hello.txt", "hello\n")
+            self.builder.forget()
+            before = moved()
+            wall, cpu, peak = self.builder.build(context, f"{self.host}/on-base:{'linked' if flag else 'plain'}")
+            kilobytes = (moved() - before) / 1000
+            shutil.rmtree(context)
+            rows.append([f"`COPY {flag}hello.txt /`", "%.2f / %.2f / %.0f" % (wall, cpu, peak), f"{kilobytes:.0f} kB"])
+        return ("COPY on a base of 240 MB that the registry has",
+                ["instruction", "wall / CPU s / MB", "moved over loopback, both ways"], rows)
 
     def at_once(self):
         """Twenty builds on one store, one after another and at once."""
