@@ -259,7 +259,11 @@ fn same(before: &Entry, after: &Entry) -> io::Result<bool> {
     same_content(content, new_content, *size)
 }
 
-fn same_content(before: &Content, after: &Content, size: u64) -> io::Result<bool> {
+/// Whether two contents of `size` bytes are the same. One that is not on this machine is not the same as any.
+///
+/// # Errors
+/// When one cannot be read, or is shorter.
+pub fn same_content(before: &Content, after: &Content, size: u64) -> io::Result<bool> {
     let (Some(mut before), Some(mut after)) = (open(before, size)?, open(after, size)?) else { return Ok(false) };
     let (mut old, mut new) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     let mut left = size;

@@ -37,7 +37,7 @@ mod view;
 pub use archive::{Addition, ArchiveError, is_archive, unpack_archive};
 pub use blob::{Compression, LayerBlob, LayerOptions, WriteError, recompress, write_changes, write_layer};
 pub use changes::{Metadata, changes, flatten};
-pub use diff::{Changes, DiffError, contents, diff};
+pub use diff::{Changes, DiffError, contents, diff, same_content};
 pub use entry::{Content, Entry, EntryKind, Listing, Timestamp};
 pub use merge::{has_removals, merge, settle_removals};
 pub use snapshot::{

@@ -4,13 +4,9 @@
 //! time changed, makes no layer.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-use windlass_layer::{Content, Entry, EntryKind, Listing, Timestamp};
+use windlass_layer::{Entry, EntryKind, Listing, Timestamp, same_content};
 
 use super::CopyError;
 
@@ -53,7 +49,8 @@ fn is_same(below: &Entry, entry: &Entry) -> bool {
     match (&below.kind, &entry.kind) {
         (EntryKind::Directory { .. }, EntryKind::Directory { opaque: false }) => true,
         (EntryKind::File { size, content }, EntryKind::File { size: new_size, content: new }) => {
-            size == new_size && is_same_time(below.modified, entry.modified) && is_same_content(content, new)
+            // Contents that cannot be read are not the same.
+            size == new_size && is_same_time(below.modified, entry.modified) && same_content(content, new, *size).unwrap_or(false)
         }
         (EntryKind::Whiteout | EntryKind::HardLink { .. } | EntryKind::Directory { .. }, _) => false,
         (kind, new) => kind == new && is_same_time(below.modified, entry.modified),
@@ -66,46 +63,11 @@ fn is_same_time(below: Timestamp, new: Timestamp) -> bool {
     below.seconds == new.seconds && (is_whole || below.nanoseconds == new.nanoseconds)
 }
 
-/// Contents that cannot be read are not the same.
-fn is_same_content(below: &Content, new: &Content) -> bool {
-    let (Some(mut below), Some(mut new)) = (open(below), open(new)) else { return false };
-    let (mut old_part, mut new_part) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
-    loop {
-        let (Ok(old), Ok(count)) = (fill(&mut below, &mut old_part), fill(&mut new, &mut new_part)) else { return false };
-        if old_part[..old] != new_part[..count] {
-            return false;
-        }
-        if count == 0 {
-            return true;
-        }
-    }
-}
-
-fn open(content: &Content) -> Option<Box<dyn Read + '_>> {
-    match content {
-        Content::Inline(bytes) => Some(Box::new(bytes.as_ref())),
-        Content::File(path) => {
-            let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-            Some(Box::new(File::options().read(true).custom_flags(flags).open(path).ok()?))
-        }
-        Content::Absent => None,
-    }
-}
-
-fn fill(from: &mut dyn Read, part: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < part.len() {
-        match from.read(&mut part[filled..])? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    Ok(filled)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use windlass_layer::Content;
 
     use super::*;
 

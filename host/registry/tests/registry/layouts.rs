@@ -1,12 +1,14 @@
 //! Layouts and archives, with skopeo as the independent reader and writer.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
+use async_trait::async_trait;
 use windlass_core::{Platform, Reference};
-use windlass_registry::Blobs;
-use windlass_registry::image::{Format, Tree};
+use windlass_registry::image::{Descriptor, Format, Tree};
 use windlass_registry::layout::{Archive, LayoutError, read, write_archive, write_directory};
+use windlass_registry::{BlobSource, Blobs};
 
 use crate::image::{Image, reference};
 
@@ -41,6 +43,36 @@ async fn a_layout_is_written_read_by_skopeo_and_read_back() {
     assert_eq!(images[0].names, ["r.example/team/app:1", "r.example/team/app:latest"]);
     let left: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().collect();
     assert_eq!(left.len(), 1, "nothing else is left: {left:?}");
+}
+
+/// Writes another image to the same place as soon as it is asked for the first blob.
+struct Meanwhile<'a> {
+    image: &'a Image,
+    other: &'a Image,
+    path: &'a Path,
+}
+
+#[async_trait]
+impl BlobSource for Meanwhile<'_> {
+    async fn open(&self, blob: &Descriptor) -> Result<File, Box<dyn std::error::Error + Send + Sync>> {
+        if !self.path.exists() {
+            write_directory(self.path, &self.other.tree, &[reference("r.example/b:2")], &self.other.store).await?;
+        }
+        self.image.store.open(blob).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_that_somebody_else_makes_meanwhile_gets_both_images() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layout");
+    let (one, two) = (Image::new(Format::Oci, "linux/amd64", "1"), Image::new(Format::Oci, "linux/arm64", "2"));
+    let source = Meanwhile { image: &one, other: &two, path: &path };
+    write_directory(&path, &one.tree, &[reference("r.example/a:1")], &source).await.unwrap();
+    let mut names: Vec<String> =
+        read(&path, &fresh(directory.path())).await.unwrap().into_iter().flat_map(|image| image.names).collect();
+    names.sort();
+    assert_eq!(names, ["r.example/a:1", "r.example/b:2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use crate::execute::session::Session;
 use crate::store::{StepLayer, TemporaryDirectory};
 
 /// The entries of a layer.
-pub(crate) struct Entries {
+pub(crate) struct LayerEntries {
     pub(crate) listing: Listing,
     /// Where the contents stand, when that is nowhere else.
     pub(crate) unpacked: Option<TemporaryDirectory>,
@@ -18,7 +18,7 @@ pub(crate) struct Entries {
 
 impl BuildLayer {
     /// Everything that the layer says, as its blob has it. What lies below is not asked for.
-    pub(crate) async fn entries(&self, session: &Arc<Session>) -> Result<Entries, Arc<BuildError>> {
+    pub(crate) async fn entries(&self, session: &Arc<Session>) -> Result<LayerEntries, Arc<BuildError>> {
         let blob = self.blob().await?;
         self.fetch(session, &blob).await?;
         let (known, worker) = (self.directory.get().cloned(), Arc::clone(session));
@@ -31,7 +31,7 @@ impl BuildLayer {
                     None => unpack(&worker, &blob).map(|(snapshot, directory)| (snapshot, Some(directory)))?,
                 };
                 let listing = found_in(listing, Layer::directory(&snapshot).map_err(failed)?)?;
-                Ok(Entries { listing, unpacked })
+                Ok(LayerEntries { listing, unpacked })
             })
             .await
     }
