@@ -16,11 +16,12 @@ class Windlass:
     def version(self):
         return output([self.binary, "--version"])
 
-    def commands(self, context, reference):
-        return [self.wrapper + [self.binary, "build", context, "-t", reference, "--push", "--store", self.stores.current, "--progress", "quiet"]]
+    def commands(self, context, reference, options=()):
+        words = ["build", context, "-t", reference, "--push", "--store", self.stores.current, "--progress", "quiet"]
+        return [self.wrapper + [self.binary] + words + list(options)]
 
-    def build(self, context, reference):
-        return timed(self.commands(context, reference))
+    def build(self, context, reference, options=()):
+        return timed(self.commands(context, reference, options))
 
     def forget(self):
         self.stores.next()

@@ -11,6 +11,7 @@
 //! | [`diff`] | snapshot that a RUN has written | what it changes, entry by entry |
 //! | [`contents`] | snapshot | all that is in it, entry by entry |
 //! | [`flatten`], [`changes`] | view, directory | one directory, and the listing of what a RUN has changed in it |
+//! | [`write_outline`], [`read_outline`] | entries | the same without contents, in a blob and back |
 //! | [`merge`] | listings of layers on one another | the listing of one layer in their place |
 //! | [`settle`] | snapshot that a process with one id has written | the same, with the owners that were meant |
 //! | [`View`] | layers, on disk or listed | the merged tree, read without a mount |
@@ -24,6 +25,7 @@ mod changes;
 mod diff;
 mod entry;
 mod merge;
+mod outline;
 mod path;
 mod snapshot;
 mod stream;
@@ -40,6 +42,7 @@ pub use changes::{Metadata, changes, flatten};
 pub use diff::{Changes, DiffError, contents, diff, same_content};
 pub use entry::{Content, Entry, EntryKind, Listing, Timestamp};
 pub use merge::{has_removals, merge, settle_removals};
+pub use outline::{read_outline, write_outline};
 pub use snapshot::{
     OWNER_MARK, OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, Wanted,
     materialise, settle,

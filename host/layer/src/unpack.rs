@@ -12,7 +12,7 @@ use crate::stream::with_uncompressed;
 use crate::tar::read::TarReader;
 use crate::tar::{OPAQUE_NAME, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX};
 use crate::text::shown;
-use crate::{Entry, EntryKind, Limits, Listing, ReadError, Snapshot, SnapshotError, Timestamp, View};
+use crate::{Content, Entry, EntryKind, Limits, Listing, ReadError, Snapshot, SnapshotError, Timestamp, View};
 
 /// How a layer is unpacked.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,10 +94,19 @@ pub fn diff_id(stream: impl Read + Send, limits: Limits) -> Result<Digest, ReadE
 /// # Errors
 /// When the stream is damaged, larger than allowed, or holds what no layer may.
 pub fn list(stream: impl Read + Send, limits: Limits) -> Result<(Listing, Digest), UnpackError> {
+    list_with(stream, limits, |_, _| Ok(Content::Absent))
+}
+
+/// The same, with the content that `read` takes of each file that has one.
+pub(crate) fn list_with(
+    stream: impl Read + Send,
+    limits: Limits,
+    mut read: impl FnMut(u64, &mut TarReader<'_>) -> Result<Content, ReadError> + Send,
+) -> Result<(Listing, Digest), UnpackError> {
     let (listing, summary) = with_uncompressed(stream, limits, |chunks| {
         let mut reader = TarReader::new(chunks, limits);
         let mut listing = Listing::new();
-        while let Some(entry) = reader.next()? {
+        while let Some(mut entry) = reader.next()? {
             match Meaning::of(&entry)? {
                 Meaning::Ignored => {}
                 Meaning::Whiteout(path) => listing.push(Entry::whiteout(path)),
@@ -106,7 +115,12 @@ pub fn list(stream: impl Read + Send, limits: Limits) -> Result<(Listing, Digest
                         listing.pop_if(|last| last.path == path).unwrap_or_else(|| Entry::directory(path, Timestamp::default()));
                     listing.push(Entry { kind: EntryKind::Directory { opaque: true }, ..directory });
                 }
-                Meaning::Plain => listing.push(entry),
+                Meaning::Plain => {
+                    if let EntryKind::File { size, content } = &mut entry.kind {
+                        *content = read(*size, &mut reader)?;
+                    }
+                    listing.push(entry);
+                }
             }
         }
         Ok::<_, UnpackError>(listing)

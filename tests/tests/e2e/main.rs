@@ -14,6 +14,7 @@ mod cache_explained;
 mod cache_faults;
 mod cache_image_faults;
 mod cache_images;
+mod cache_outlines;
 mod check;
 mod cloud_registries;
 mod conformance;

@@ -148,6 +148,14 @@ pub enum CopyError {
     },
 }
 
+impl CopyError {
+    /// Whether the content of a file below was asked for that is known by its outline only.
+    #[must_use]
+    pub fn is_of_an_absent_content(&self) -> bool {
+        matches!(self, Self::View(windlass_layer::ViewError::Absent { .. }))
+    }
+}
+
 impl From<windlass_dockerfile::glob::PatternError> for CopyError {
     fn from(error: windlass_dockerfile::glob::PatternError) -> Self {
         Self::Pattern(error)

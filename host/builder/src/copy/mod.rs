@@ -101,6 +101,19 @@ impl Selection {
         self.request.stands_alone()
     }
 
+    /// Whether an archive is unpacked, which may take contents of files that are below it.
+    ///
+    /// # Errors
+    /// When a source cannot be read.
+    pub fn has_archives(&self) -> Result<bool, CopyError> {
+        for pick in self.picks.iter().filter(|pick| pick.unpacks) {
+            if unpack::is_archive(pick)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The layer that the instruction makes. When there are archives to be unpacked, it is made as a snapshot of that format at
     /// the path `snapshot`, where nothing is yet.
     ///

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use windlass_layer::{Entry, EntryKind, Listing, Timestamp, same_content};
+use windlass_layer::{Content, Entry, EntryKind, Listing, Timestamp, ViewError, same_content};
 
 use super::CopyError;
 
@@ -15,6 +15,9 @@ const CAPABILITY: &str = "security.capability";
 
 /// `listing` without what is as `before` has it. A directory stays where something below it does, and so do files that have
 /// several names in the layer.
+///
+/// # Errors
+/// When what was there before cannot be looked up, or its content would have to be compared and is absent.
 pub(super) fn leave_out(
     listing: Listing,
     before: impl Fn(&Path) -> Result<Option<Entry>, CopyError>,
@@ -30,7 +33,10 @@ pub(super) fn leave_out(
     // What is below a directory comes after it.
     for entry in listing.into_iter().rev() {
         let may_go = !led_to.contains(&entry.path) && !linked.contains(&entry.path);
-        if may_go && before(&entry.path)?.is_some_and(|below| is_same(&below, &entry)) {
+        if may_go
+            && let Some(below) = before(&entry.path)?
+            && is_same(&below, &entry)?
+        {
             continue;
         }
         led_to.extend(entry.path.ancestors().skip(1).map(Path::to_path_buf));
@@ -40,21 +46,28 @@ pub(super) fn leave_out(
     Ok(kept)
 }
 
-fn is_same(below: &Entry, entry: &Entry) -> bool {
+fn is_same(below: &Entry, entry: &Entry) -> Result<bool, ViewError> {
     let capability = |entry: &Entry| entry.xattrs.iter().find(|(name, _)| name == CAPABILITY).map(|(_, value)| value.clone());
     let attributes = |entry: &Entry| (entry.mode, entry.uid, entry.gid, capability(entry));
     if attributes(below) != attributes(entry) {
-        return false;
+        return Ok(false);
     }
-    match (&below.kind, &entry.kind) {
+    Ok(match (&below.kind, &entry.kind) {
         (EntryKind::Directory { .. }, EntryKind::Directory { opaque: false }) => true,
         (EntryKind::File { size, content }, EntryKind::File { size: new_size, content: new }) => {
+            let is_absent = *content == Content::Absent;
+            if !is_same_time(below.modified, entry.modified) || !is_absent && size != new_size {
+                return Ok(false);
+            }
+            if is_absent {
+                return Err(ViewError::Absent { path: entry.path.clone() });
+            }
             // Contents that cannot be read are not the same.
-            size == new_size && is_same_time(below.modified, entry.modified) && same_content(content, new, *size).unwrap_or(false)
+            same_content(content, new, *size).unwrap_or(false)
         }
         (EntryKind::Whiteout | EntryKind::HardLink { .. } | EntryKind::Directory { .. }, _) => false,
         (kind, new) => kind == new && is_same_time(below.modified, entry.modified),
-    }
+    })
 }
 
 /// Layers keep whole seconds only.
@@ -66,8 +79,6 @@ fn is_same_time(below: Timestamp, new: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use windlass_layer::Content;
 
     use super::*;
 

@@ -8,7 +8,7 @@ use windlass_layer::{Listing, Snapshot, View};
 
 use super::error::{BuildError, Problem};
 use super::files::Files;
-use super::layer::{BuildLayer, view_of};
+use super::layer::{BuildLayer, Ground, view_of};
 use super::lineage::Continues;
 use super::remote::Fetched;
 use super::session::{Entries, Made, Session};
@@ -64,20 +64,18 @@ pub(crate) async fn prepare(
 /// Makes the layer.
 pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: Prepared) -> Result<Effect, Arc<BuildError>> {
     let below = state.layers.clone();
-    let view = if prepared.selection.stands_alone() { View::empty() } else { view_of(&below, session).await? };
+    let ground = ground(session, state, &prepared.selection).await?;
     let workdir = state.image.config.working_dir.clone();
     let staging = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
     let created = session.now();
     let (time, format) = (session.timestamp(), session.format);
     let Prepared { selection, files, key, shortcut } = prepared;
-    let chosen = Arc::clone(&selection);
-    let (copied, view, staging) = session
-        .blocking(move || {
-            let stage = Stage { view: Some(&view), workdir: &workdir, created: time };
-            let copied = chosen.apply(&stage, &staging.path().join("snapshot"), format).map_err(unplaced)?;
-            Ok((copied, view, staging))
-        })
-        .await?;
+    let (chosen, snapshot) = (Arc::clone(&selection), staging.path().join("snapshot"));
+    let apply = move |view: &View| {
+        let stage = Stage { view: Some(view), workdir: &workdir, created: time };
+        chosen.apply(&stage, &snapshot, format)
+    };
+    let (copied, view) = ground.used(session, apply).await?;
     let keys = std::iter::once(key).chain(shortcut).collect();
     let Some(snapshot) = copied.unpacked else {
         let verify = move || files.verify(&selection).map_err(Problem::from_error);
@@ -103,6 +101,16 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
     let made = made(Entries::OnDisk(Box::new(changes)), keys, created.clone(), Box::new(|| Ok(())));
     let layer = BuildLayer::left(session.snapshot_id(&key), session.write_layer(made), snapshot, below).map_err(Arc::new)?;
     Ok(Effect { layer: Some(layer), key, created })
+}
+
+/// What a copy looks at of the layers below it.
+async fn ground(session: &Arc<Session>, state: &StageState, selection: &Arc<Selection>) -> Result<Ground, Arc<BuildError>> {
+    if selection.stands_alone() {
+        return Ok(Ground::empty());
+    }
+    let selection = Arc::clone(selection);
+    let has_archives = session.blocking(move || selection.has_archives().map_err(unplaced)).await?;
+    Ground::of(state, session, has_archives).await
 }
 
 /// Moves a snapshot into the store, unless it has it already.
@@ -132,10 +140,11 @@ pub(crate) async fn workdir(
     key: StepKey,
 ) -> Result<Effect, Arc<BuildError>> {
     let below = state.layers.clone();
-    let view = view_of(&below, session).await?;
+    let ground = Ground::of(state, session, false).await?;
     let (created, time) = (session.now(), session.timestamp());
-    let copied = copy::workdir(&Stage { view: Some(&view), workdir: "/", created: time }, path, Some(&state.image.config.user))
-        .map_err(unplaced)?;
+    let (path, user) = (path.to_owned(), state.image.config.user.clone());
+    let make = move |view: &View| copy::workdir(&Stage { view: Some(view), workdir: "/", created: time }, &path, Some(&user));
+    let (copied, _) = ground.used(session, make).await?;
     let entries = Arc::new(copied.listing);
     let made = made(Entries::Listed(Arc::clone(&entries)), vec![key], created, Box::new(|| Ok(())));
     finish(session, below, copied.warnings, key, (made, entries))
@@ -163,7 +172,7 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Arc<BuildErr
     Arc::new(BuildError::Layer(Problem::from_error(error)))
 }
 
-fn unplaced(error: copy::CopyError) -> Arc<BuildError> {
+pub(super) fn unplaced(error: copy::CopyError) -> Arc<BuildError> {
     let help = match &error {
         copy::CopyError::NotFound { place, .. } if *place == copy::CONTEXT => {
             "paths are relative to the context, and files that its .dockerignore names are not in it"

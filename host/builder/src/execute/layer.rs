@@ -1,9 +1,11 @@
 //! A layer of a stage, in as many forms as someone has asked for: its blob, a form that can be looked into, a directory.
 
 mod entries;
+mod outline;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::future::{BoxFuture, Shared};
 use futures_util::{FutureExt, future};
@@ -16,6 +18,7 @@ use super::error::{BuildError, Problem};
 use super::remote_cache::Origin;
 use super::session::{Claim, Session};
 use crate::store::{Begun, SnapshotId, StepLayer, Unfinished};
+pub(crate) use outline::{Ground, keep_outlines};
 
 /// A blob that is known, or being written while the build goes on.
 pub(crate) type BlobFuture = Shared<BoxFuture<'static, Result<Arc<StepLayer>, Arc<BuildError>>>>;
@@ -38,6 +41,10 @@ pub(crate) struct BuildLayer {
     below: Vec<Arc<BuildLayer>>,
     form: OnceCell<Layer>,
     directory: OnceCell<Snapshot>,
+    /// What a remote cache tells of a layer that is not on this machine, once it has been asked.
+    outline: OnceCell<Option<Layer>>,
+    /// Whether the remote cache has been offered its outline.
+    is_offered: AtomicBool,
 }
 
 impl BuildLayer {
@@ -80,6 +87,8 @@ impl BuildLayer {
             below,
             form: OnceCell::new(),
             directory: OnceCell::new(),
+            outline: OnceCell::new(),
+            is_offered: AtomicBool::new(false),
         })
     }
 
@@ -98,6 +107,8 @@ impl BuildLayer {
             below,
             form,
             directory: OnceCell::new(),
+            outline: OnceCell::new(),
+            is_offered: AtomicBool::new(false),
         })
     }
 
@@ -121,6 +132,8 @@ impl BuildLayer {
             below,
             form,
             directory,
+            outline: OnceCell::new(),
+            is_offered: AtomicBool::new(false),
         }))
     }
 

@@ -29,6 +29,13 @@ pub trait RemoteCache: fmt::Debug + Send + Sync {
     /// Whether a layer of the image that is in that repository may stay there, because it has got by itself to wherever the
     /// image goes. One that may not is fetched and checked before the build ends, so that a damaged one is made again.
     async fn may_stay(&self, layer: &StepLayer, origin: &Repository) -> bool;
+
+    /// Hears of the outline of a layer, see [`windlass_layer::write_outline`]: `record` has it as its layer, whose blob is in the
+    /// store. `find` gives it to other builds as the result of the step `key`.
+    async fn learn_outline(&self, key: &StepKey, record: &StepRecord);
+
+    /// Hears that the layer whose outline has that key is in use: a cache that is written anew keeps what it has of it.
+    async fn keep_outline(&self, key: &StepKey);
 }
 
 /// A result that was found.
@@ -95,13 +102,27 @@ impl Sharing {
 
     /// What the remote cache has under `key`.
     pub(crate) async fn find(&self, key: &StepKey) -> Option<Found> {
-        let remote = self.remote.as_ref().filter(|_| !self.is_silent.load(Ordering::Relaxed))?;
+        let remote = self.remote.as_ref().filter(|_| self.is_at_work())?;
         let is_distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).contains(key);
         let found = if is_distrusted { None } else { remote.find(key).await }?;
         let is_useless = matches!(found.origin, Origin::Absent { .. })
             && found.record.layer.is_some()
             && self.takes_layers_only.load(Ordering::Relaxed);
         (!is_useless).then_some(found)
+    }
+
+    /// Whether there is a remote cache that is still asked.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.remote.is_some() && !self.is_silent.load(Ordering::Relaxed)
+    }
+
+    /// Tells the remote cache of an outline, or with no record that one is in use.
+    pub(crate) async fn tell_of_outline(&self, key: &StepKey, record: Option<&StepRecord>) {
+        match (self.remote.as_ref().filter(|_| self.is_at_work()), record) {
+            (None, _) => {}
+            (Some(remote), Some(record)) => remote.learn_outline(key, record).await,
+            (Some(remote), None) => remote.keep_outline(key).await,
+        }
     }
 
     /// Tells the remote cache of a result, in the background.

@@ -404,8 +404,8 @@ impl Cached {
 /// What a remote cache says of a step. Its layer counts once it has been compared with what is said of it.
 pub(crate) struct Claim {
     /// The key that it was found under.
-    key: StepKey,
-    record: StepRecord,
+    pub(super) key: StepKey,
+    pub(super) record: StepRecord,
     pub(crate) origin: Origin,
 }
 

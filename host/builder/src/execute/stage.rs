@@ -14,7 +14,7 @@ use super::error::{BuildError, Problem};
 use super::executor::Executor;
 use super::files::Files;
 use super::image::StageImage;
-use super::layer::BuildLayer;
+use super::layer::{BuildLayer, keep_outlines};
 use super::remote::Fetched;
 use super::remote_cache::Whence;
 use super::request::StepOutcome;
@@ -91,6 +91,7 @@ impl<'a> Walk<'a> {
         if !executor.is_rehearsing() {
             // What can be said of the next build is worth keeping, but no build fails for it.
             let _ = executor.session().store.save_ledger(&walk.ledger);
+            keep_outlines(&walk.state.layers, executor.session());
         }
         result.map(|()| walk.state)
     }

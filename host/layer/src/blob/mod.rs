@@ -116,7 +116,7 @@ pub enum WriteError {
 /// When a file cannot be read or has changed since it was listed, when an entry has no form in a tar archive, and when
 /// the sink fails. What the sink then holds is of no use.
 pub fn write_layer(entries: &[Entry], options: &LayerOptions, sink: &mut dyn io::Write) -> Result<LayerBlob, WriteError> {
-    write(entries.iter().map(|entry| Ok(Cow::Borrowed(entry))), options, sink)
+    write_entries(entries.iter().map(|entry| Ok(Cow::Borrowed(entry))), options, sink)
 }
 
 /// The same for entries that are read while they are written.
@@ -124,10 +124,10 @@ pub fn write_layer(entries: &[Entry], options: &LayerOptions, sink: &mut dyn io:
 /// # Errors
 /// As [`write_layer`], and when the entries cannot be read.
 pub fn write_changes(changes: Changes, options: &LayerOptions, sink: &mut dyn io::Write) -> Result<LayerBlob, WriteError> {
-    write(changes.map(|entry| Ok(Cow::Owned(entry?))), options, sink)
+    write_entries(changes.map(|entry| Ok(Cow::Owned(entry?))), options, sink)
 }
 
-fn write<'e>(
+pub(crate) fn write_entries<'e>(
     mut entries: impl Iterator<Item = Result<Cow<'e, Entry>, DiffError>> + Send,
     options: &LayerOptions,
     sink: &mut dyn io::Write,

@@ -27,6 +27,8 @@ pub(crate) fn results(learned: &Learned) -> Results {
 /// What writing caches takes.
 pub(crate) struct Exporter<'a> {
     pub(crate) learned: &'a Learned,
+    /// What goes into a cache that has all layers, besides.
+    pub(crate) outlines: &'a Learned,
     /// What the layers of the image unpack to, of every platform.
     pub(crate) image: BTreeSet<Digest>,
     pub(crate) registry: &'a Registry,
@@ -72,7 +74,10 @@ impl Exporter<'_> {
         let blobs = self.store.blobs();
         let mut source = LazyBlobs { blobs: blobs.clone(), registry: self.registry.clone(), origins: BTreeMap::new() };
         let (mut diff_ids, mut layers): (Vec<Digest>, Vec<Descriptor>) = Default::default();
-        for (record, whence) in self.learned.values() {
+        // Outlines come first, so that whoever unpacks the image sees the files of the others.
+        let outlines = target.has_all_layers.then_some(self.outlines).into_iter().flatten();
+        let all: Vec<_> = outlines.chain(self.learned).collect();
+        for (_, (record, whence)) in &all {
             let Some(layer) = &record.layer else { continue };
             let is_wanted = target.has_all_layers || self.image.contains(&layer.diff_id);
             if !is_wanted || diff_ids.contains(&layer.diff_id) || !self.reach(layer, whence, &mut source).await? {
@@ -81,7 +86,8 @@ impl Exporter<'_> {
             diff_ids.push(layer.diff_id.clone());
             layers.push(descriptor(layer));
         }
-        let records = image::write(&results(self.learned), &diff_ids);
+        let results = all.into_iter().map(|(key, (record, _))| (*key, record.clone())).collect();
+        let records = image::write(&results, &diff_ids);
         if layers.is_empty() {
             // Registries want an image to have a layer.
             let (layer, diff_id) = super::entry::empty_layer();

@@ -37,6 +37,8 @@ pub(crate) struct Caches {
     targets: Vec<CacheTarget>,
     /// What the build has come to know, where somebody wants to have it.
     learned: Mutex<Learned>,
+    /// Outlines of the layers that it has used: for caches that have every layer, and never part of the image.
+    outlines: Mutex<Learned>,
 }
 
 impl Caches {
@@ -57,6 +59,7 @@ impl Caches {
             imported: import::import(sources, registry, events).await,
             targets: targets.to_vec(),
             learned: Mutex::default(),
+            outlines: Mutex::default(),
         }
     }
 
@@ -90,9 +93,10 @@ impl Caches {
         store: &Store,
         events: &EventSink,
     ) -> Result<(), Failure> {
-        let learned = std::mem::take(&mut *self.learned.lock().unwrap_or_else(PoisonError::into_inner));
+        let taken = |results: &Mutex<Learned>| std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
+        let (learned, outlines) = (taken(&self.learned), taken(&self.outlines));
         let image = diff_ids.into_iter().collect();
-        let exporter = Exporter { learned: &learned, image, registry: &self.registry, store, events };
+        let exporter = Exporter { learned: &learned, outlines: &outlines, image, registry: &self.registry, store, events };
         for target in &self.targets {
             exporter.write(target).await?;
         }
@@ -122,6 +126,23 @@ impl RemoteCache for Caches {
         }
         if let Some(repository) = &self.repository {
             repository.learn(key, record, whence).await;
+        }
+    }
+
+    async fn learn_outline(&self, key: &StepKey, record: &StepRecord) {
+        if !self.targets.is_empty() {
+            let mut outlines = self.outlines.lock().unwrap_or_else(PoisonError::into_inner);
+            remember(&mut outlines, *key, record, &Whence::Made);
+        }
+        if let Some(repository) = &self.repository {
+            repository.learn(key, record, &Whence::Made).await;
+        }
+    }
+
+    async fn keep_outline(&self, key: &StepKey) {
+        if let Some(Found { record, origin }) = self.imported.get(key).filter(|_| !self.targets.is_empty()) {
+            let mut outlines = self.outlines.lock().unwrap_or_else(PoisonError::into_inner);
+            remember(&mut outlines, *key, record, &Whence::Found(origin.clone()));
         }
     }
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use windlass_dockerfile::Instruction;
-use windlass_layer::{Content, Entry, EntryKind, Layer, Listing, Timestamp, View};
+use windlass_layer::{Content, Entry, EntryKind, Layer, LayerOptions, Listing, Timestamp, View};
 
 use super::*;
 use crate::store::Store;
@@ -88,7 +88,7 @@ impl Build {
             Instruction::Copy(copy) => (Request::copy(copy)?, copy.from.clone()),
             Instruction::Add(add) => (Request::add(add)?, None),
             Instruction::Workdir(path) => {
-                let copied = workdir(&stage, path, None)?;
+                let copied = as_on_outlines(&stage, |stage| workdir(stage, path, None))?;
                 self.workdir = path.clone();
                 self.changed(copied.listing.clone());
                 return Ok(copied);
@@ -104,7 +104,8 @@ impl Build {
         let selection = select(Arc::new(request), source, &[], &memory)?;
         self.archives += 1;
         let staging = self.directory.path().join(format!("staging-{}", self.archives));
-        let copied = selection.apply(&stage, &staging, SnapshotFormat::default())?;
+        let apply = |stage: &Stage<'_>| selection.apply(stage, &staging, SnapshotFormat::default());
+        let copied = if selection.has_archives()? { apply(&stage) } else { as_on_outlines(&stage, apply) }?;
         if from.is_none() {
             selection.verify(&context)?;
         }
@@ -131,6 +132,47 @@ impl Build {
         let actual: Vec<String> = actual.into_iter().map(|(path, line)| format!("{path} {line}")).collect();
         assert_eq!(actual, expected);
     }
+}
+
+/// What `make` makes. On outlines of the layers below it must make the same, or ask for contents.
+#[track_caller]
+fn as_on_outlines(stage: &Stage<'_>, make: impl Fn(&Stage<'_>) -> Result<Copied, CopyError>) -> Result<Copied, CopyError> {
+    let outlines = stage.view.unwrap().layers().iter().map(outline).collect();
+    let outlined = make(&Stage { view: Some(&View::new(outlines)), ..*stage });
+    let made = make(stage);
+    let told = |made: &Result<Copied, CopyError>| match made {
+        Ok(copied) => {
+            let mut blob = Vec::new();
+            windlass_layer::write_layer(&copied.listing, &LayerOptions::default(), &mut blob).unwrap();
+            format!("{blob:?} {:?}", copied.warnings)
+        }
+        Err(error) => error.to_string(),
+    };
+    if !outlined.as_ref().is_err_and(CopyError::is_of_an_absent_content) {
+        assert_eq!(told(&outlined), told(&made));
+    }
+    made
+}
+
+fn outline(layer: &Layer) -> Layer {
+    let entries = windlass_layer::merge(vec![layer.clone()]).unwrap();
+    let mut blob = Vec::new();
+    windlass_layer::write_outline(entries.into_iter().map(Ok), &mut blob).unwrap().unwrap();
+    Layer::listing(windlass_layer::read_outline(blob.as_slice()).unwrap().0)
+}
+
+#[test]
+fn outlines_are_enough_unless_a_file_may_be_the_same_as_before() {
+    let base = View::new(base().layers().iter().map(outline).collect());
+    let mut build = Build { view: base.clone(), base, ..Build::usual() };
+    for text in
+        ["COPY dir /etc/conf.d/", "COPY --chown=builder:tools a.txt /var/run/", "COPY b.txt /etc/passwd", "WORKDIR /home/app/x"]
+    {
+        build.step(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    let same = build.context().join("a.txt");
+    std::fs::File::options().write(true).open(same).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert!(build.step("COPY a.txt /etc/conf.d/a.conf").unwrap_err().is_of_an_absent_content());
 }
 
 #[track_caller]

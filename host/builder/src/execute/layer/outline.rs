@@ -1,0 +1,213 @@
+//! Outlines of layers: a copy on top of a layer that is not on this machine may do with what a remote cache tells of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future};
+use windlass_layer::{Layer, Listing, View};
+use windlass_registry::image::Descriptor;
+
+use super::{BuildLayer, check_diff_id, failed, view_of};
+use crate::copy::CopyError;
+use crate::execute::copying::unplaced;
+use crate::execute::error::BuildError;
+use crate::execute::remote_cache::{Found, Origin};
+use crate::execute::session::{Claim, Session};
+use crate::execute::stage::StageState;
+use crate::store::{KeyBuilder, StepKey, StepLayer, StepRecord};
+
+/// The layers below a copy, as it looks at them.
+pub(crate) struct Ground {
+    layers: Vec<Arc<BuildLayer>>,
+    /// What they hold together, without contents where `is_outlined`.
+    view: View,
+    is_outlined: bool,
+}
+
+impl Ground {
+    /// None of them.
+    pub(crate) fn empty() -> Self {
+        Self { layers: Vec::new(), view: View::empty(), is_outlined: false }
+    }
+
+    /// The layers of a stage: with all that is in them where that is needed, or where nothing is taken from a cache.
+    pub(crate) async fn of(state: &StageState, session: &Arc<Session>, needs_contents: bool) -> Result<Self, Arc<BuildError>> {
+        let layers = state.layers.clone();
+        if needs_contents || state.is_fresh { Self::whole(layers, session).await } else { Self::outlined(layers, session).await }
+    }
+
+    /// The layers with all that is in them.
+    async fn whole(layers: Vec<Arc<BuildLayer>>, session: &Arc<Session>) -> Result<Self, Arc<BuildError>> {
+        let view = view_of(&layers, session).await?;
+        Ok(Self { layers, view, is_outlined: false })
+    }
+
+    /// The layers as far as they are on this machine, and outlines of the others. What has neither is fetched.
+    async fn outlined(layers: Vec<Arc<BuildLayer>>, session: &Arc<Session>) -> Result<Self, Arc<BuildError>> {
+        let forms = future::try_join_all(layers.iter().map(|layer| layer.form_or_outline(session))).await?;
+        let is_outlined = forms.iter().any(|(_, is_outline)| *is_outline);
+        let view = View::new(forms.into_iter().map(|(form, _)| form).collect());
+        Ok(Self { layers, view, is_outlined })
+    }
+
+    /// Does `work` on what the layers hold: without contents while that is enough. Gives what was looked at, too.
+    pub(crate) async fn used<T: Send + 'static>(
+        mut self,
+        session: &Arc<Session>,
+        work: impl Fn(&View) -> Result<T, CopyError> + Clone + Send + 'static,
+    ) -> Result<(T, View), Arc<BuildError>> {
+        let mut done = self.tried(session, work.clone()).await?;
+        if let Err(error) = &done
+            && self.is_outlined
+            && error.is_of_an_absent_content()
+        {
+            self = Self::whole(self.layers, session).await?;
+            done = self.tried(session, work).await?;
+        }
+        self.offer_outlines(session);
+        Ok((done.map_err(unplaced)?, self.view))
+    }
+
+    async fn tried<T: Send + 'static>(
+        &self,
+        session: &Session,
+        work: impl FnOnce(&View) -> Result<T, CopyError> + Send + 'static,
+    ) -> Result<Result<T, CopyError>, Arc<BuildError>> {
+        let view = self.view.clone();
+        session.blocking(move || Ok(work(&view))).await
+    }
+
+    /// Gives the remote cache the outlines of those layers that are here, in the background: the next copy on top of them may
+    /// be made on a machine that has none of them.
+    fn offer_outlines(&self, session: &Arc<Session>) {
+        if !session.sharing.is_at_work() {
+            return;
+        }
+        let here = self.layers.iter().enumerate().filter(|(_, layer)| layer.form.initialized());
+        for (index, layer) in here.filter(|(_, layer)| !layer.is_offered.swap(true, Ordering::Relaxed)) {
+            let below = View::new(self.view.layers()[..index].to_vec());
+            let (layer, worker) = (Arc::clone(layer), Arc::clone(session));
+            // No build fails for a cache: the next copy has to fetch the layer.
+            let offered = tokio::spawn(async move { layer.offer_outline(&worker, below).await });
+            session.sharing.wait_for(offered.map(drop).boxed());
+        }
+    }
+}
+
+/// Says in the background that these layers are in use, so that a cache which is written anew keeps what it has of them.
+pub(crate) fn keep_outlines(layers: &[Arc<BuildLayer>], session: &Arc<Session>) {
+    if !session.sharing.is_at_work() {
+        return;
+    }
+    for layer in layers {
+        let (layer, worker) = (Arc::clone(layer), Arc::clone(session));
+        let kept = tokio::spawn(async move {
+            if let Ok(key) = layer.outline_key().await {
+                worker.sharing.tell_of_outline(&key, None).await;
+            }
+        });
+        session.sharing.wait_for(kept.map(drop).boxed());
+    }
+}
+
+impl BuildLayer {
+    /// A form that can be looked into, and whether it is an outline.
+    fn form_or_outline<'a>(&'a self, session: &'a Arc<Session>) -> BoxFuture<'a, Result<(Layer, bool), Arc<BuildError>>> {
+        async move {
+            if !self.is_here(session).await?
+                && let Some(outline) = self.outline.get_or_init(|| self.found_outline(session)).await
+            {
+                return Ok((outline.clone(), true));
+            }
+            Ok((self.form(session).await?, false))
+        }
+        .boxed()
+    }
+
+    /// Whether nothing has to be fetched for a form.
+    async fn is_here(&self, session: &Session) -> Result<bool, Arc<BuildError>> {
+        if self.form.initialized() || self.directory.initialized() || session.store.snapshot(&self.snapshot).is_some() {
+            return Ok(true);
+        }
+        let blob = self.blob().await?;
+        Ok(session.blobs.holds(&blob.digest, blob.size))
+    }
+
+    /// Stands for the layer on those below it, which decide what its removals remove.
+    async fn outline_key(&self) -> Result<StepKey, Arc<BuildError>> {
+        let mut diff_ids = Vec::with_capacity(self.below.len() + 1);
+        for layer in &self.below {
+            diff_ids.push(layer.blob().await?.diff_id.clone());
+        }
+        diff_ids.push(self.blob().await?.diff_id.clone());
+        Ok(KeyBuilder::new("outline").list("layers", diff_ids.iter().map(windlass_core::Digest::as_str)).finish())
+    }
+
+    /// What the remote cache tells of the layer.
+    async fn found_outline(&self, session: &Arc<Session>) -> Option<Layer> {
+        let key = self.outline_key().await.ok()?;
+        let Found { record, origin } = session.sharing.find(&key).await?;
+        let outline = record.layer.clone().filter(|_| !matches!(origin, Origin::Absent { .. }))?;
+        let blob = Descriptor::new(outline.media_type.clone(), outline.digest.clone(), outline.size);
+        let read = match session.take_from(&origin, &blob).await {
+            Ok(()) => {
+                let worker = Arc::clone(session);
+                session.blocking(move || read(&worker, &outline)).await
+            }
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(listing) => Some(Layer::listing(listing)),
+            Err(error) => {
+                session.distrust(&Claim { key, record, origin }, &error);
+                None
+            }
+        }
+    }
+
+    async fn offer_outline(&self, session: &Arc<Session>, below: View) -> Result<(), Arc<BuildError>> {
+        let key = self.outline_key().await?;
+        if session.sharing.find(&key).await.is_some() {
+            return Ok(());
+        }
+        let (form, entries, worker) = (self.form(session).await?, self.entries.clone(), Arc::clone(session));
+        let outline = session.blocking(move || write(&worker, &form, entries.as_deref(), &below)).await?;
+        if let Some(outline) = outline {
+            let record = StepRecord { layer: Some(outline), created: session.now(), continues: None };
+            session.sharing.tell_of_outline(&key, Some(&record)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Reads an outline that has been fetched.
+fn read(session: &Session, outline: &StepLayer) -> Result<Listing, Arc<BuildError>> {
+    let file = session.blobs.file(&outline.digest).map_err(failed)?;
+    let (listing, diff_id) = windlass_layer::read_outline(session.work.watched(file)).map_err(failed)?;
+    check_diff_id(&diff_id, &outline.digest, &outline.diff_id).map_err(|problem| Arc::new(BuildError::Layer(problem)))?;
+    Ok(listing)
+}
+
+/// Writes the outline of a layer into the store; nothing when it would be too large.
+fn write(session: &Session, form: &Layer, entries: Option<&Listing>, below: &View) -> Result<Option<StepLayer>, Arc<BuildError>> {
+    let mut writer = session.work.watched(session.blobs.writer().map_err(failed)?);
+    let written = match (entries, form.snapshot()) {
+        (Some(entries), _) => windlass_layer::write_outline(entries.iter().cloned().map(Ok), &mut writer),
+        (None, Some(snapshot)) => {
+            let entries = windlass_layer::contents(snapshot, below).map_err(failed)?;
+            windlass_layer::write_outline(entries, &mut writer)
+        }
+        (None, None) => return Ok(None),
+    };
+    let Some(blob) = written.map_err(failed)? else { return Ok(None) };
+    writer.into_inner().commit_as(&blob.digest).map_err(failed)?;
+    Ok(Some(StepLayer {
+        diff_id: blob.diff_id,
+        digest: blob.digest,
+        size: blob.size,
+        uncompressed_size: blob.uncompressed_size,
+        media_type: blob.media_type.to_owned(),
+        snapshot: None,
+    }))
+}
