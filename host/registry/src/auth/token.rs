@@ -42,17 +42,18 @@ pub(super) async fn request(
     let mut retry = Retry::new(asked.wire.options);
     loop {
         let (call, payload) = call(realm, service, scopes, credential, asked)?;
-        let sent = asked.wire.send(call, &payload, &|_| {}).await;
-        let (verdict, error) = match sent {
+        let answered = match asked.wire.send(call, &payload, &|_| {}).await {
+            Ok(response) => read(response, asked).await,
+            Err(failure) => Err(failure),
+        };
+        let (verdict, error) = match answered {
+            Ok(Answer::Token(token)) => return Ok(Ok(token)),
+            Ok(Answer::Refused(told)) => return Ok(Err(told)),
+            Ok(Answer::Later(wait, error)) => (retry.after_answer(wait), error),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Fault(url, fault)) => {
                 (retry.after_fault(&fault), fault.into_error(asked.wire.registry, asked.repository, WHAT, &url))
             }
-            Ok(response) => match read(response, asked).await? {
-                Answer::Token(token) => return Ok(Ok(token)),
-                Answer::Refused(told) => return Ok(Err(told)),
-                Answer::Later(wait, error) => (retry.after_answer(wait), error),
-            },
         };
         match verdict {
             Verdict::Again(pause) => tokio::time::sleep(pause).await,
@@ -104,7 +105,7 @@ enum Answer {
     Later(Option<Duration>, Error),
 }
 
-async fn read(response: Response, asked: Asked<'_>) -> Result<Answer, Error> {
+async fn read(response: Response, asked: Asked<'_>) -> Result<Answer, Failure> {
     let status = response.status();
     let registry = asked.wire.registry.to_owned();
     if is_temporary(status) {
@@ -121,16 +122,13 @@ async fn read(response: Response, asked: Asked<'_>) -> Result<Answer, Error> {
         return Ok(Answer::Refused(Told::read(response).await));
     }
     if !status.is_success() {
-        return Err(refused(asked, status.as_u16(), Told::read(response).await));
+        return Err(Failure::Final(refused(asked, status.as_u16(), Told::read(response).await)));
     }
-    let url = response.url().clone();
-    let body = match read_whole(response, LARGEST_ANSWER, asked.wire.options.limits.response).await {
-        Ok(body) => body,
-        Err(fault) => return Ok(Answer::Later(None, fault.into_error(asked.wire.registry, asked.repository, WHAT, &url))),
-    };
-    match body.and_then(|body| token(&body)) {
+    let url = Box::new(response.url().clone());
+    let body = read_whole(response, LARGEST_ANSWER, asked.wire.options.limits.response).await;
+    match body.map_err(|fault| Failure::Fault(url, fault))?.and_then(|body| token(&body)) {
         Some(token) => Ok(Answer::Token(token)),
-        None => Err(asked.wire.protocol(WHAT, "the answer holds no token".to_owned())),
+        None => Err(Failure::Final(asked.wire.protocol(WHAT, "the answer holds no token".to_owned()))),
     }
 }
 

@@ -110,6 +110,19 @@ async fn silence_and_trickles_end_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_server_that_is_slow_is_asked_twice() {
+    for reply in [Reply::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec()), Reply::Hang(Vec::new())] {
+        let tokens = Fake::start(move |_, _| reply.clone()).await;
+        let realm = tokens.url("/token");
+        let registry =
+            Fake::start(move |_, _| crate::fake::reply(401).with("WWW-Authenticate", format!("Bearer realm=\"{realm}\""))).await;
+        let error = client(quick()).resolve_digest(&reference(&format!("{}/a:1", registry.host()))).await.unwrap_err();
+        assert!(told(&error).contains("the request for a token"), "{}", told(&error));
+        assert_eq!(tokens.count("GET", "/token"), 2, "{}", told(&error));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_layer_that_trickles_is_given_up_and_one_that_is_slow_is_not() {
     let blob = Descriptor::new("x", sha256(b"x"), 100_000);
     let directory = tempfile::tempdir().unwrap();
