@@ -204,14 +204,7 @@ impl Session {
         let blob = blob.map_err(|error| wrong(Problem::from_error(error)))?;
         (made.verify)().map_err(wrong)?;
         writer.into_inner().commit_as(&blob.digest).map_err(|error| wrong(Problem::from_error(error)))?;
-        let layer = StepLayer {
-            diff_id: blob.diff_id,
-            digest: blob.digest,
-            size: blob.size,
-            uncompressed_size: blob.uncompressed_size,
-            media_type: blob.media_type.to_owned(),
-            snapshot: made.snapshot,
-        };
+        let layer = StepLayer::of(blob, made.snapshot);
         let continues = made.keys.first().and_then(|key| made.continues.key(key, &layer.diff_id));
         self.record(&made.keys, &StepRecord { layer: Some(layer.clone()), created: made.created, continues })?;
         Ok(Arc::new(layer))

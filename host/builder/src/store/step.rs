@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use windlass_core::{Digest, EventSink, Finding};
+use windlass_layer::LayerBlob;
 
 use super::{SnapshotId, StepKey, Store, StoreError};
 
@@ -37,6 +38,14 @@ pub struct StepLayer {
     pub media_type: String,
     /// The unpacked form, when the store has one.
     pub snapshot: Option<SnapshotId>,
+}
+
+impl StepLayer {
+    /// The layer of a blob that has just been written.
+    pub(crate) fn of(blob: LayerBlob, snapshot: Option<SnapshotId>) -> Self {
+        let LayerBlob { diff_id, digest, size, uncompressed_size, media_type } = blob;
+        Self { diff_id, digest, size, uncompressed_size, media_type: media_type.to_owned(), snapshot }
+    }
 }
 
 /// The form on disk: the key tells a record that was put under another's name.
