@@ -20,8 +20,8 @@ type Problem = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Learned = BTreeMap<StepKey, (StepRecord, Whence)>;
 
 /// The results alone.
-pub(crate) fn results(learned: &Learned) -> Results {
-    learned.iter().map(|(key, (record, _))| (*key, record.clone())).collect()
+pub(crate) fn results<'l>(learned: impl IntoIterator<Item = (&'l StepKey, &'l (StepRecord, Whence))>) -> Results {
+    learned.into_iter().map(|(key, (record, _))| (*key, record.clone())).collect()
 }
 
 /// What writing caches takes.
@@ -86,8 +86,7 @@ impl Exporter<'_> {
             diff_ids.push(layer.diff_id.clone());
             layers.push(descriptor(layer));
         }
-        let results = all.into_iter().map(|(key, (record, _))| (*key, record.clone())).collect();
-        let records = image::write(&results, &diff_ids);
+        let records = image::write(&results(all), &diff_ids);
         if layers.is_empty() {
             // Registries want an image to have a layer.
             let (layer, diff_id) = super::entry::empty_layer();

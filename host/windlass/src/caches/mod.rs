@@ -68,7 +68,7 @@ impl Caches {
         if !self.targets.iter().any(|target| target.place == CachePlace::Inline) {
             return Ok(());
         }
-        let results = export::results(&self.learned.lock().unwrap_or_else(PoisonError::into_inner));
+        let results = export::results(&*self.learned.lock().unwrap_or_else(PoisonError::into_inner));
         for image in built {
             let records = image::write(&results, &image.config.rootfs.diff_ids);
             image.config.other.insert(CACHE_FIELD.to_owned(), records);
