@@ -42,7 +42,7 @@ pub use changes::{Metadata, changes, flatten};
 pub use diff::{Changes, DiffError, contents, diff, same_content};
 pub use entry::{Content, Entry, EntryKind, Listing, Timestamp};
 pub use merge::{has_removals, merge, settle_removals};
-pub use outline::{read_outline, write_outline};
+pub use outline::{LARGEST_OUTLINE, read_outline, write_outline};
 pub use snapshot::{
     OWNER_MARK, OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, Wanted,
     materialise, settle,

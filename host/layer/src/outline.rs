@@ -21,8 +21,8 @@ use crate::{
 const KEPT: [&str; 2] = ["etc/passwd", "etc/group"];
 /// The largest content that is kept, in bytes.
 const LARGEST_KEPT: u64 = 64 << 10;
-/// The largest outline before compression, in bytes: that of 100,000 files. It is held in memory by whoever reads it.
-const LARGEST: u64 = 64 << 20;
+/// The largest outline before compression, in bytes: that of 100,000 files. Whoever reads it holds it in memory.
+pub const LARGEST_OUTLINE: u64 = 64 << 20;
 /// Each kilobyte that is saved here is saved on every machine that reads it.
 const COMPRESSION: Compression = Compression::Gzip { level: 9 };
 
@@ -38,11 +38,11 @@ pub fn write_outline(
     let mut length = 0u64;
     let few = entries.map_while(|entry| {
         length += entry.as_ref().map_or(0, length_of);
-        (length <= LARGEST).then(|| Ok(Cow::Owned(without_content(entry?))))
+        (length <= LARGEST_OUTLINE).then(|| Ok(Cow::Owned(without_content(entry?))))
     });
     let options = LayerOptions { compression: COMPRESSION, ..LayerOptions::default() };
     let blob = write_entries(few, &options, sink)?;
-    Ok((length <= LARGEST && blob.uncompressed_size <= LARGEST).then_some(blob))
+    Ok((length <= LARGEST_OUTLINE && blob.uncompressed_size <= LARGEST_OUTLINE).then_some(blob))
 }
 
 /// Reads an outline, and the digest of what it unpacks to. Contents that it has not kept are `Absent`, and their sizes zero.
@@ -50,7 +50,7 @@ pub fn write_outline(
 /// # Errors
 /// When the stream is damaged, larger than any outline, or no layer.
 pub fn read_outline(stream: impl Read + Send) -> Result<(Listing, Digest), UnpackError> {
-    let limits = Limits { bytes: LARGEST, ..Limits::default() };
+    let limits = Limits { bytes: LARGEST_OUTLINE, ..Limits::default() };
     list_with(stream, limits, |size, reader| match size {
         1..=LARGEST_KEPT => content(size, reader),
         _ => Ok(Content::Absent),

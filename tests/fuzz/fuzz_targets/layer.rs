@@ -8,7 +8,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use windlass_layer::{
     Addition, EntryKind, Layer, LayerOptions, Limits, Listing, Snapshot, SnapshotFormat, UnpackOptions, View, diff, diff_id,
-    unpack, unpack_archive, write_layer,
+    read_outline, unpack, unpack_archive, write_layer,
 };
 
 const LIMITS: Limits = Limits { bytes: 4 << 20, entries: 2_000, ratio: 1_100 };
@@ -20,6 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
     let destination = Path::new("some/where");
     let addition = Addition { destination, lower: None, owner: None, refuses_devices: false, limits: LIMITS };
     let _ = unpack_archive(bytes, &added, &addition);
+    if let Ok((outline, _)) = read_outline(bytes) {
+        let _ = View::new(vec![Layer::listing(outline)]).walk(Path::new(""));
+    }
     assert!(names(&added.files()) <= 1, "something was written outside the destination");
     let first = place.path().join("first");
     let snapshot = Snapshot::create(&first, SnapshotFormat::default()).expect("the directory is ours");

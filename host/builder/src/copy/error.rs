@@ -149,9 +149,9 @@ pub enum CopyError {
 }
 
 impl CopyError {
-    /// Whether the content of a file below was asked for that is known by its outline only.
+    /// Whether it takes the content of a file below that is known by its outline only.
     #[must_use]
-    pub fn is_of_an_absent_content(&self) -> bool {
+    pub fn needs_content(&self) -> bool {
         matches!(self, Self::View(windlass_layer::ViewError::Absent { .. }))
     }
 }

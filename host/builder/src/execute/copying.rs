@@ -8,7 +8,7 @@ use windlass_layer::{Listing, Snapshot, View};
 
 use super::error::{BuildError, Problem};
 use super::files::Files;
-use super::layer::{BuildLayer, Ground, view_of};
+use super::layer::{BuildLayer, LayersBelow, view_of};
 use super::lineage::Continues;
 use super::remote::Fetched;
 use super::session::{Entries, Made, Session};
@@ -64,7 +64,7 @@ pub(crate) async fn prepare(
 /// Makes the layer.
 pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: Prepared) -> Result<Effect, Arc<BuildError>> {
     let below = state.layers.clone();
-    let ground = ground(session, state, &prepared.selection).await?;
+    let layers = layers_below(session, state, &prepared.selection).await?;
     let workdir = state.image.config.working_dir.clone();
     let staging = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
     let created = session.now();
@@ -75,7 +75,7 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
         let stage = Stage { view: Some(view), workdir: &workdir, created: time };
         chosen.apply(&stage, &snapshot, format)
     };
-    let (copied, view) = ground.used(session, apply).await?;
+    let (copied, view) = layers.used(session, apply).await?;
     let keys = std::iter::once(key).chain(shortcut).collect();
     let Some(snapshot) = copied.unpacked else {
         let verify = move || files.verify(&selection).map_err(Problem::from_error);
@@ -104,13 +104,17 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
 }
 
 /// What a copy looks at of the layers below it.
-async fn ground(session: &Arc<Session>, state: &StageState, selection: &Arc<Selection>) -> Result<Ground, Arc<BuildError>> {
+async fn layers_below(
+    session: &Arc<Session>,
+    state: &StageState,
+    selection: &Arc<Selection>,
+) -> Result<LayersBelow, Arc<BuildError>> {
     if selection.stands_alone() {
-        return Ok(Ground::empty());
+        return Ok(LayersBelow::empty());
     }
     let selection = Arc::clone(selection);
     let has_archives = session.blocking(move || selection.has_archives().map_err(unplaced)).await?;
-    Ground::of(state, session, has_archives).await
+    if has_archives { LayersBelow::whole(state.layers.clone(), session).await } else { LayersBelow::of(state, session).await }
 }
 
 /// Moves a snapshot into the store, unless it has it already.
@@ -140,11 +144,11 @@ pub(crate) async fn workdir(
     key: StepKey,
 ) -> Result<Effect, Arc<BuildError>> {
     let below = state.layers.clone();
-    let ground = Ground::of(state, session, false).await?;
+    let layers = LayersBelow::of(state, session).await?;
     let (created, time) = (session.now(), session.timestamp());
     let (path, user) = (path.to_owned(), state.image.config.user.clone());
     let make = move |view: &View| copy::workdir(&Stage { view: Some(view), workdir: "/", created: time }, &path, Some(&user));
-    let (copied, _) = ground.used(session, make).await?;
+    let (copied, _) = layers.used(session, make).await?;
     let entries = Arc::new(copied.listing);
     let made = made(Entries::Listed(Arc::clone(&entries)), vec![key], created, Box::new(|| Ok(())));
     finish(session, below, copied.warnings, key, (made, entries))

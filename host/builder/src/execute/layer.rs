@@ -18,7 +18,7 @@ use super::error::{BuildError, Problem};
 use super::remote_cache::Origin;
 use super::session::{Claim, Session};
 use crate::store::{Begun, SnapshotId, StepLayer, Unfinished};
-pub(crate) use outline::{Ground, keep_outlines};
+pub(crate) use outline::{LayersBelow, keep_outlines};
 
 /// A blob that is known, or being written while the build goes on.
 pub(crate) type BlobFuture = Shared<BoxFuture<'static, Result<Arc<StepLayer>, Arc<BuildError>>>>;

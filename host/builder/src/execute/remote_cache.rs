@@ -102,7 +102,7 @@ impl Sharing {
 
     /// What the remote cache has under `key`.
     pub(crate) async fn find(&self, key: &StepKey) -> Option<Found> {
-        let remote = self.remote.as_ref().filter(|_| self.is_at_work())?;
+        let remote = self.remote()?;
         let is_distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).contains(key);
         let found = if is_distrusted { None } else { remote.find(key).await }?;
         let is_useless = matches!(found.origin, Origin::Absent { .. })
@@ -111,18 +111,9 @@ impl Sharing {
         (!is_useless).then_some(found)
     }
 
-    /// Whether there is a remote cache that is still asked.
-    pub(crate) fn is_at_work(&self) -> bool {
-        self.remote.is_some() && !self.is_silent.load(Ordering::Relaxed)
-    }
-
-    /// Tells the remote cache of an outline, or with no record that one is in use.
-    pub(crate) async fn tell_of_outline(&self, key: &StepKey, record: Option<&StepRecord>) {
-        match (self.remote.as_ref().filter(|_| self.is_at_work()), record) {
-            (None, _) => {}
-            (Some(remote), Some(record)) => remote.learn_outline(key, record).await,
-            (Some(remote), None) => remote.keep_outline(key).await,
-        }
+    /// The remote cache, where there is one that is still asked.
+    pub(crate) fn remote(&self) -> Option<&Arc<dyn RemoteCache>> {
+        self.remote.as_ref().filter(|_| !self.is_silent.load(Ordering::Relaxed))
     }
 
     /// Tells the remote cache of a result, in the background.

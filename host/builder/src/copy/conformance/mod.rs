@@ -148,7 +148,7 @@ fn as_on_outlines(stage: &Stage<'_>, make: impl Fn(&Stage<'_>) -> Result<Copied,
         }
         Err(error) => error.to_string(),
     };
-    if !outlined.as_ref().is_err_and(CopyError::is_of_an_absent_content) {
+    if !outlined.as_ref().is_err_and(CopyError::needs_content) {
         assert_eq!(told(&outlined), told(&made));
     }
     made
@@ -172,7 +172,7 @@ fn outlines_are_enough_unless_a_file_may_be_the_same_as_before() {
     }
     let same = build.context().join("a.txt");
     std::fs::File::options().write(true).open(same).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
-    assert!(build.step("COPY a.txt /etc/conf.d/a.conf").unwrap_err().is_of_an_absent_content());
+    assert!(build.step("COPY a.txt /etc/conf.d/a.conf").unwrap_err().needs_content());
 }
 
 #[track_caller]

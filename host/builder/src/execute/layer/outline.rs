@@ -4,48 +4,53 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, future};
-use windlass_layer::{Layer, Listing, View};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use windlass_layer::{LARGEST_OUTLINE, Layer, Listing, View};
 use windlass_registry::image::Descriptor;
 
 use super::{BuildLayer, check_diff_id, failed, view_of};
 use crate::copy::CopyError;
 use crate::execute::copying::unplaced;
-use crate::execute::error::BuildError;
+use crate::execute::error::{BuildError, Problem};
 use crate::execute::remote_cache::{Found, Origin};
 use crate::execute::session::{Claim, Session};
 use crate::execute::stage::StageState;
 use crate::store::{KeyBuilder, StepKey, StepLayer, StepRecord};
 
+/// As many outlines are asked for at a time.
+const ASKED_AT_ONCE: usize = 16;
+
 /// The layers below a copy, as it looks at them.
-pub(crate) struct Ground {
+pub(crate) struct LayersBelow {
     layers: Vec<Arc<BuildLayer>>,
     /// What they hold together, without contents where `is_outlined`.
     view: View,
     is_outlined: bool,
 }
 
-impl Ground {
+impl LayersBelow {
     /// None of them.
     pub(crate) fn empty() -> Self {
         Self { layers: Vec::new(), view: View::empty(), is_outlined: false }
     }
 
-    /// The layers of a stage: with all that is in them where that is needed, or where nothing is taken from a cache.
-    pub(crate) async fn of(state: &StageState, session: &Arc<Session>, needs_contents: bool) -> Result<Self, Arc<BuildError>> {
+    /// The layers of a stage, without contents as far as a cache may be asked and they are not on this machine.
+    pub(crate) async fn of(state: &StageState, session: &Arc<Session>) -> Result<Self, Arc<BuildError>> {
         let layers = state.layers.clone();
-        if needs_contents || state.is_fresh { Self::whole(layers, session).await } else { Self::outlined(layers, session).await }
+        let asks = session.sharing.remote().is_some() && !state.is_fresh;
+        if asks { Self::outlined(layers, session).await } else { Self::whole(layers, session).await }
     }
 
     /// The layers with all that is in them.
-    async fn whole(layers: Vec<Arc<BuildLayer>>, session: &Arc<Session>) -> Result<Self, Arc<BuildError>> {
+    pub(crate) async fn whole(layers: Vec<Arc<BuildLayer>>, session: &Arc<Session>) -> Result<Self, Arc<BuildError>> {
         let view = view_of(&layers, session).await?;
         Ok(Self { layers, view, is_outlined: false })
     }
 
     /// The layers as far as they are on this machine, and outlines of the others. What has neither is fetched.
     async fn outlined(layers: Vec<Arc<BuildLayer>>, session: &Arc<Session>) -> Result<Self, Arc<BuildError>> {
-        let forms = future::try_join_all(layers.iter().map(|layer| layer.form_or_outline(session))).await?;
+        let asked: Vec<_> = layers.iter().map(|layer| layer.form_or_outline(session)).collect();
+        let forms: Vec<(Layer, bool)> = stream::iter(asked).buffered(ASKED_AT_ONCE).try_collect().await?;
         let is_outlined = forms.iter().any(|(_, is_outline)| *is_outline);
         let view = View::new(forms.into_iter().map(|(form, _)| form).collect());
         Ok(Self { layers, view, is_outlined })
@@ -60,7 +65,7 @@ impl Ground {
         let mut done = self.tried(session, work.clone()).await?;
         if let Err(error) = &done
             && self.is_outlined
-            && error.is_of_an_absent_content()
+            && error.needs_content()
         {
             self = Self::whole(self.layers, session).await?;
             done = self.tried(session, work).await?;
@@ -81,7 +86,7 @@ impl Ground {
     /// Gives the remote cache the outlines of those layers that are here, in the background: the next copy on top of them may
     /// be made on a machine that has none of them.
     fn offer_outlines(&self, session: &Arc<Session>) {
-        if !session.sharing.is_at_work() {
+        if session.sharing.remote().is_none() {
             return;
         }
         let here = self.layers.iter().enumerate().filter(|(_, layer)| layer.form.initialized());
@@ -97,14 +102,12 @@ impl Ground {
 
 /// Says in the background that these layers are in use, so that a cache which is written anew keeps what it has of them.
 pub(crate) fn keep_outlines(layers: &[Arc<BuildLayer>], session: &Arc<Session>) {
-    if !session.sharing.is_at_work() {
-        return;
-    }
+    let Some(remote) = session.sharing.remote() else { return };
     for layer in layers {
-        let (layer, worker) = (Arc::clone(layer), Arc::clone(session));
+        let (layer, remote) = (Arc::clone(layer), Arc::clone(remote));
         let kept = tokio::spawn(async move {
             if let Ok(key) = layer.outline_key().await {
-                worker.sharing.tell_of_outline(&key, None).await;
+                remote.keep_outline(&key).await;
             }
         });
         session.sharing.wait_for(kept.map(drop).boxed());
@@ -149,15 +152,7 @@ impl BuildLayer {
         let key = self.outline_key().await.ok()?;
         let Found { record, origin } = session.sharing.find(&key).await?;
         let outline = record.layer.clone().filter(|_| !matches!(origin, Origin::Absent { .. }))?;
-        let blob = Descriptor::new(outline.media_type.clone(), outline.digest.clone(), outline.size);
-        let read = match session.take_from(&origin, &blob).await {
-            Ok(()) => {
-                let worker = Arc::clone(session);
-                session.blocking(move || read(&worker, &outline)).await
-            }
-            Err(error) => Err(error),
-        };
-        match read {
+        match taken(session, &origin, outline).await {
             Ok(listing) => Some(Layer::listing(listing)),
             Err(error) => {
                 session.distrust(&Claim { key, record, origin }, &error);
@@ -168,17 +163,30 @@ impl BuildLayer {
 
     async fn offer_outline(&self, session: &Arc<Session>, below: View) -> Result<(), Arc<BuildError>> {
         let key = self.outline_key().await?;
-        if session.sharing.find(&key).await.is_some() {
+        let Some(remote) = session.sharing.remote() else { return Ok(()) };
+        if remote.find(&key).await.is_some() {
             return Ok(());
         }
         let (form, entries, worker) = (self.form(session).await?, self.entries.clone(), Arc::clone(session));
         let outline = session.blocking(move || write(&worker, &form, entries.as_deref(), &below)).await?;
         if let Some(outline) = outline {
             let record = StepRecord { layer: Some(outline), created: session.now(), continues: None };
-            session.sharing.tell_of_outline(&key, Some(&record)).await;
+            remote.learn_outline(&key, &record).await;
         }
         Ok(())
     }
+}
+
+/// Fetches an outline and reads it.
+async fn taken(session: &Arc<Session>, origin: &Origin, outline: StepLayer) -> Result<Listing, Arc<BuildError>> {
+    if outline.size > LARGEST_OUTLINE {
+        let message = format!("{} bytes are larger than any outline of a layer, at most {LARGEST_OUTLINE}", outline.size);
+        return Err(Arc::new(BuildError::Layer(Problem::new(message))));
+    }
+    let blob = Descriptor::new(outline.media_type.clone(), outline.digest.clone(), outline.size);
+    session.take_from(origin, &blob).await?;
+    let worker = Arc::clone(session);
+    session.blocking(move || read(&worker, &outline)).await
 }
 
 /// Reads an outline that has been fetched.
@@ -202,12 +210,5 @@ fn write(session: &Session, form: &Layer, entries: Option<&Listing>, below: &Vie
     };
     let Some(blob) = written.map_err(failed)? else { return Ok(None) };
     writer.into_inner().commit_as(&blob.digest).map_err(failed)?;
-    Ok(Some(StepLayer {
-        diff_id: blob.diff_id,
-        digest: blob.digest,
-        size: blob.size,
-        uncompressed_size: blob.uncompressed_size,
-        media_type: blob.media_type.to_owned(),
-        snapshot: None,
-    }))
+    Ok(Some(StepLayer::of(blob, None)))
 }
