@@ -70,6 +70,26 @@ fn a_changed_file_on_layers_that_only_others_have_downloads_none_of_them() {
 }
 
 #[test]
+fn without_the_cache_no_outline_is_taken() {
+    let place = place();
+    let cache = format!("{}/cache", place.registry.host());
+    build(&place, &place.machine(), place.registry.host(), &["--cache-repo", &cache]);
+    let proxy = Proxy::before(place.registry.host(), |_| None);
+    let cache = format!("{}/cache", proxy.host());
+    let machine = changed(&place);
+    // A stage that runs nothing needs the base for its copy alone.
+    machine.write("Dockerfile", format!("FROM {}/base:2\nCOPY a /etc/gone\n", proxy.host()));
+    let base = Image::read(&format!("docker://{}/base:2", place.registry.host()), None).layers();
+    let downloads = |seen: Vec<Request>| {
+        seen.iter().any(|request| request.method == "GET" && base.iter().any(|layer| request.target.contains(layer.as_str())))
+    };
+    build(&place, &machine, proxy.host(), &["--cache-repo", &cache]);
+    assert!(!downloads(proxy.seen()), "{:?}", proxy.seen());
+    build(&place, &machine, proxy.host(), &["--cache-repo", &cache, "--no-cache"]);
+    assert!(downloads(proxy.seen()), "{:?}", proxy.seen());
+}
+
+#[test]
 fn caches_that_are_images_keep_outlines_as_long_as_their_layers_are_used() {
     for kind in ["type=registry,ref=HOST/team/cache:main", "type=local,src=/DIRECTORY/cache"] {
         let place = place();
