@@ -18,6 +18,7 @@ pub mod secret;
 pub mod setting;
 pub mod suggest;
 pub mod tag;
+pub mod text;
 
 pub use digest::Digest;
 pub use error::chain;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,13 +17,10 @@ use windlass_sandbox::Probe;
 use crate::agents::agents;
 use crate::environment::Environment;
 use crate::remote::contexts::Supply;
-use crate::step::{ArgumentValue, BuildSettings, SecretSource};
+use crate::step::{ArgumentValue, BuildSettings, HostAddress, SecretSource};
 
 /// A Dockerfile is text that people write; a larger one is something else.
 const LARGEST_DOCKERFILE: u64 = 16 << 20;
-
-/// The host's address, in docker's words.
-const HOST_GATEWAY: &str = "host-gateway";
 
 /// A Dockerfile that has been read.
 #[derive(Debug, Clone)]
@@ -161,24 +158,6 @@ fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances
             .iter()
             .map(|secret| Ok((secret.id.clone(), secret_value(&secret.source, &secret.id, circumstances.environment)?))),
     );
-    let hosts: Vec<(String, IpAddr)> = collect(
-        &mut problems,
-        build.add_hosts.iter().map(|(name, address)| {
-            // RUN steps are on this machine's network: the host is where they are.
-            let address = if address == HOST_GATEWAY { "127.0.0.1" } else { address };
-            address
-                .parse()
-                .map(|address| (name.clone(), address))
-                .map_err(|_| wrong("add-hosts", format!("`{address}` is no address")))
-        }),
-    );
-    let servers: Vec<IpAddr> = collect(
-        &mut problems,
-        build
-            .dns
-            .iter()
-            .map(|server| server.parse().map_err(|_| wrong("custom-dns", format!("`{server}` is no address of a name server")))),
-    );
     let named_contexts: Vec<(String, NamedContext)> =
         collect(&mut problems, build.contexts.iter().map(|(name, place)| Ok((name.clone(), named_context(name, place)?))));
     let agents = agents(build, circumstances.environment).unwrap_or_else(|findings| {
@@ -203,8 +182,8 @@ fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances
         labels: build.labels.clone(),
         secrets: secrets.into_iter().collect(),
         agents,
-        hosts,
-        dns: Dns { servers, search: build.dns_search.clone() },
+        hosts: build.add_hosts.iter().map(|entry| (entry.name().to_owned(), address_here(entry.address()))).collect(),
+        dns: Dns { servers: build.dns.clone(), search: build.dns_search.iter().map(ToString::to_string).collect() },
         no_cache: build.no_cache,
         no_cache_stages: build.no_cache_stages.clone(),
         has_network: !build.no_network,
@@ -217,6 +196,14 @@ fn request(build: &BuildSettings, recipe: &Recipe, circumstances: &Circumstances
         compression: circumstances.compression,
         squash: build.squash,
     })
+}
+
+/// RUN steps are on this machine's network: the host is where they are.
+fn address_here(address: HostAddress) -> IpAddr {
+    match address {
+        HostAddress::Gateway => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        HostAddress::Ip(address) => address,
+    }
 }
 
 fn collect<T>(problems: &mut Vec<Finding>, items: impl Iterator<Item = Result<T, Finding>>) -> Vec<T> {

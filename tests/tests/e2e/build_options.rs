@@ -49,7 +49,36 @@ fn hosts_and_name_servers_reach_a_step_and_stay_out_of_the_image() {
     assert_eq!(image.text("names"), "nameserver 10.9.8.7\nnameserver 2001:db8::53\nsearch a.example\n");
     assert!(image.files.get("etc/resolv.conf").is_none_or(|file| file.content.is_empty()));
     let _ = build(&workspace, &["--add-host", "nowhere"]).fails_with(ExitCode::Settings).says("not HOST:ADDRESS");
-    let _ = build(&workspace, &["--dns", "nameserver"]).fails_with(ExitCode::Plan).says("no address of a name server");
+    let _ = build(&workspace, &["--dns", "nameserver"]).fails_with(ExitCode::Settings).says("no address of a name server");
+}
+
+/// Both files are read line by line: what ends a line would give a step addresses that nobody asked for.
+#[test]
+fn no_setting_writes_further_lines_into_the_files_of_names() {
+    let (registry, workspace) = place("RUN echo ran\n");
+    let (host, domain, server) = ("db\n6.6.6.6 registry:10.0.0.1", "a\nnameserver 6.6.6.6", "10.0.0.2\n6");
+    let options = ["--add-host", host, "--add-host", "x:\u{1b}", "--dns-search", domain, "--dns", server];
+    let step = format!(
+        "type: BuildAndPushDockerRegistry\nname: b\nidentifier: b\nspec:\n  connectorRef: c\n  repo: {}/app\n  tags: [latest]\n  envVariables:\n    \
+         PLUGIN_ADD_HOST: {host:?}\n    PLUGIN_CUSTOM_DNS_SEARCH: {domain:?}\n    PLUGIN_CUSTOM_DNS: {:?}\n",
+        registry.host(),
+        "10.0.0.2 6"
+    );
+    workspace.write("step.yaml", step);
+    let variables = [
+        ("PLUGIN_REGISTRY", registry.host()),
+        ("PLUGIN_REPO", "app"),
+        ("PLUGIN_ADD_HOST", host),
+        ("PLUGIN_CUSTOM_DNS_SEARCH", domain),
+        ("PLUGIN_CUSTOM_DNS", "10.0.0.2 6"),
+    ];
+    let flags = build(&workspace, &options).says(r"`10.0.0.2\n6`").says("--dns-search").says(r"`\u{1b}` is not the address");
+    let from_variables = workspace.windlass(["run", "--from-env", "docker"]).envs(&variables).run();
+    let from_file = workspace.windlass(["run", "step.yaml"]).run();
+    for run in [flags.says("--add-host"), from_variables.says("PLUGIN_ADD_HOST"), from_file.says("PLUGIN_ADD_HOST")] {
+        let run = run.fails_with(ExitCode::Settings).says(r"`db\n6.6.6.6 registry` is not the name").never_says("ran");
+        let _ = run.says(r"`a\nnameserver 6.6.6.6` is not the name").says("no address of a name server");
+    }
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use windlass::sandbox::{Limits, Ulimit};
 use windlass::step::{
-    ArgumentValue, BuildArgument, BuildSettings, Output, Outputs, Place, Step, parse_annotation, parse_control_group, parse_host,
-    parse_memory, parse_memory_and_swap, parse_output, parse_period, parse_processors, parse_provenance, parse_quota,
-    parse_secret, parse_set, parse_shares, parse_ssh, size,
+    ArgumentValue, BuildArgument, BuildSettings, HostEntry, Output, Outputs, Place, SearchDomain, Step, parse_annotation,
+    parse_control_group, parse_memory, parse_memory_and_swap, parse_name_server, parse_output, parse_period, parse_processors,
+    parse_provenance, parse_quota, parse_secret, parse_set, parse_shares, parse_ssh, size,
 };
 use windlass::{Failure, Input, Request};
 use windlass_core::{ExitCode as Code, Finding, Platform, Reference};
@@ -71,12 +71,10 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
                 shm_size: reader.all("--shm-size", arguments.shm_size.as_slice(), size).pop(),
                 limits: reader.limits(arguments),
                 ulimits: reader.all("--ulimit", &arguments.ulimits, Ulimit::parse),
-                dns: arguments.dns.clone(),
-                dns_search: arguments.dns_search.clone(),
+                dns: reader.all("--dns", &arguments.dns, parse_name_server),
+                dns_search: reader.all("--dns-search", &arguments.dns_search, SearchDomain::parse),
                 ssh: reader.all("--ssh", &arguments.ssh, parse_ssh),
-                add_hosts: reader.all("--add-host", &arguments.add_hosts, |text| {
-                    parse_host(text).ok_or_else(|| format!("`{text}` is not HOST:ADDRESS"))
-                }),
+                add_hosts: reader.all("--add-host", &arguments.add_hosts, HostEntry::parse),
                 secrets: reader.all("--secret", &arguments.secrets, parse_secret),
                 contexts: reader.all("--build-context", &arguments.build_contexts, |text| {
                     pair(text).and_then(|(name, place)| {

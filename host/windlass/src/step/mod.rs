@@ -6,9 +6,11 @@ mod declared;
 mod export;
 mod fields;
 mod limits;
+mod network;
 mod read;
 mod words;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,8 +26,9 @@ pub use limits::{
     parse_control_group, parse_memory, parse_memory_and_swap, parse_period, parse_processors, parse_quota, parse_set,
     parse_shares,
 };
+pub use network::{HostAddress, HostEntry, SearchDomain, parse_name_server};
 pub(crate) use read::read;
-pub use words::{parse_host, parse_provenance, parse_secret, parse_ssh, size};
+pub use words::{parse_provenance, parse_secret, parse_ssh, size};
 
 /// A step. Paths are as given, relative to the working directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,12 +94,12 @@ pub struct BuildSettings {
     pub ulimits: Vec<Ulimit>,
     /// What RUN steps may use together.
     pub limits: Limits,
-    /// `HOST:ADDRESS` entries for RUN steps.
-    pub add_hosts: Vec<(String, String)>,
+    /// Entries of `/etc/hosts` for RUN steps.
+    pub add_hosts: Vec<HostEntry>,
     /// Name servers for RUN steps.
-    pub dns: Vec<String>,
+    pub dns: Vec<IpAddr>,
     /// Search domains for RUN steps.
-    pub dns_search: Vec<String>,
+    pub dns_search: Vec<SearchDomain>,
     /// Secrets for RUN steps.
     pub secrets: Vec<BuildSecret>,
     /// Agents for RUN steps.

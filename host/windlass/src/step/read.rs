@@ -10,7 +10,8 @@ use super::caches::{parse_cache_source, parse_cache_target};
 use super::declared::without_effect;
 use super::export::compression;
 use super::limits::{parse_memory, parse_processors};
-use super::words::{parse_host, parse_provenance, parse_secret, parse_ssh, size};
+use super::network::{HostEntry, SearchDomain, parse_name_server};
+use super::words::{parse_provenance, parse_secret, parse_ssh, size};
 use super::{
     Annotation, ArgumentValue, BuildArgument, BuildSecret, BuildSettings, Encoding, Export, ExportKind, Outputs, Place,
     RegistrySettings, SecretSource, SshSource, Step,
@@ -118,9 +119,9 @@ impl Reader<'_> {
                 processor: self.parsed("cpu-limit", parse_processors),
                 ..Limits::default()
             },
-            add_hosts: self.hosts(),
-            dns: settings.texts("custom-dns").to_vec(),
-            dns_search: settings.texts("custom-dns-search").to_vec(),
+            add_hosts: self.each("add-hosts", HostEntry::parse, "write such as `db.internal:10.0.0.1`"),
+            dns: self.each("custom-dns", parse_name_server, "write such as `10.0.0.53`"),
+            dns_search: self.each("custom-dns-search", SearchDomain::parse, "write such as `corp.example`"),
             secrets: self.secrets(),
             ssh: self.ssh(),
             ssh_key: settings.secret("ssh-key").filter(|key| !key.is_empty()).cloned(),
@@ -187,19 +188,6 @@ impl Reader<'_> {
             }
         }
         arguments
-    }
-
-    fn hosts(&mut self) -> Vec<(String, String)> {
-        let mut hosts = Vec::new();
-        for entry in self.settings.texts("add-hosts") {
-            match parse_host(entry) {
-                Some(pair) => hosts.push(pair),
-                None => {
-                    self.problem("add-hosts", format!("`{entry}` is not HOST:ADDRESS"), "write such as `db.internal:127.0.0.1`")
-                }
-            }
-        }
-        hosts
     }
 
     fn secrets(&mut self) -> Vec<BuildSecret> {

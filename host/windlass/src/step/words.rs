@@ -5,15 +5,6 @@ use std::path::PathBuf;
 use super::fields;
 use super::{BuildSecret, Provenance, SecretSource, SshSource};
 
-/// `HOST:ADDRESS`, where the address may be IPv6 and `=` may stand for the colon.
-#[must_use]
-pub fn parse_host(entry: &str) -> Option<(String, String)> {
-    let (host, address) = entry.split_once('=').or_else(|| entry.split_once(':'))?;
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    let valid = !host.is_empty() && (address.parse::<std::net::IpAddr>().is_ok() || address == "host-gateway");
-    valid.then(|| (host.to_owned(), address.to_owned()))
-}
-
 /// A size in bytes, with `b`, `k`, `m` or `g` for powers of 1024, as docker has it.
 ///
 /// # Errors
