@@ -4,6 +4,7 @@ mod allocator;
 mod arguments;
 mod commands;
 mod errors;
+mod json;
 mod progress;
 mod sarif;
 mod table;

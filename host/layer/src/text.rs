@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use windlass_core::text::is_terminal_control;
+
 /// The longest name that a message repeats, in bytes.
 const LONGEST: usize = 300;
 
@@ -18,7 +20,7 @@ pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
     let mut text = String::from("`");
     for chunk in bytes[..bytes.len().min(LONGEST)].utf8_chunks() {
         for character in chunk.valid().chars() {
-            if character.is_control() || is_invisible(character) {
+            if is_terminal_control(character) || is_invisible(character) {
                 let _ = write!(text, "{}", character.escape_default());
             } else {
                 text.push(character);
@@ -32,9 +34,9 @@ pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
     text
 }
 
-/// Characters that reorder or hide their neighbours on a terminal.
+/// Characters that nobody sees, or that end a line for some.
 fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(character, '\u{200b}'..='\u{200d}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::{PoisonError, RwLock};
 
 use windlass_core::Secret;
+use windlass_core::text::is_terminal_control;
 
 /// The longest piece of a registry's own words that an error repeats, in characters.
 pub(crate) const QUOTE: usize = 300;
@@ -46,10 +47,9 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     shown.trim_end().to_owned()
 }
 
-/// Control characters, and marks that reorder or hide what stands around them.
+/// What a terminal would obey, and marks that hide what stands around them.
 fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    is_terminal_control(c) || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Texts from plugins, made fit to be shown: no terminal escapes, no control characters, no tricks with writing direction.
 
+use windlass_core::text::is_terminal_control;
+
 /// `text` on one line, without control characters and escape sequences, cut after `limit` bytes.
 pub(crate) fn line(text: &str, limit: usize) -> String {
     clean(text, limit, false)
@@ -18,7 +20,7 @@ fn clean(text: &str, limit: usize, line_ends: bool) -> String {
             '\u{1b}' | '\u{9b}' | '\u{9d}' => skip_sequence(character, &mut rest),
             '\n' | '\t' if line_ends => shown.push(character),
             '\n' | '\t' | '\r' if !line_ends => shown.push(' '),
-            c if c.is_control() || is_direction(c) => {}
+            c if is_terminal_control(c) => {}
             c => shown.push(c),
         }
         if shown.len() > limit {
@@ -62,11 +64,6 @@ fn skip_sequence(first: char, rest: &mut std::iter::Peekable<std::str::Chars<'_>
         }
         _ => {}
     }
-}
-
-/// Characters that change the order in which others are shown (Unicode Standard Annex 9).
-fn is_direction(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use windlass::environment::Environment;
 
 use super::{configuration, failed, output_text, prepare_machine};
 use crate::arguments::Format;
+use crate::json;
 use crate::progress::Mode;
 use crate::table::aligned;
 
@@ -97,7 +98,7 @@ fn limits(arguments: &PruneArguments) -> Limits {
 /// How many directories were saved or loaded.
 fn carried(count: usize, format: Format) -> String {
     match format {
-        Format::Json => format!("{:#}\n", json!({"mounts": count})),
+        Format::Json => json::document(&json!({"mounts": count})),
         Format::Table => format!("{count} cache {}\n", if count == 1 { "directory" } else { "directories" }),
     }
 }
@@ -112,7 +113,7 @@ fn shown(entries: &[Entry], format: Format) -> String {
     if format == Format::Json {
         let kinds: Vec<Value> =
             sums.iter().map(|(kind, count, size)| json!({"kind": kind, "count": count, "bytes": size})).collect();
-        return format!("{:#}\n", json!({"kinds": kinds, "bytes": total}));
+        return json::document(&json!({"kinds": kinds, "bytes": total}));
     }
     let row = |cells: [String; 3]| cells.to_vec();
     let mut rows = vec![row(["KIND", "COUNT", "SIZE"].map(str::to_owned))];

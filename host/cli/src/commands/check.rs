@@ -9,15 +9,15 @@ use windlass_core::Severity;
 
 use super::{error_text, output_text};
 use crate::arguments::CheckFormat;
-use crate::{errors, sarif};
+use crate::{errors, json, sarif};
 
 /// The findings are what was asked for: they go to standard output in every format, and how many there are to standard error.
 pub(crate) fn main(build: &BuildSettings, format: CheckFormat) -> ExitCode {
     let checked = check(build);
     output_text(&match format {
         CheckFormat::Text => text(&checked, std::io::stdout().is_terminal()),
-        CheckFormat::Json => json(&checked) + "\n",
-        CheckFormat::Sarif => format!("{:#}\n", sarif::log(&checked.findings)),
+        CheckFormat::Json => json::document(&serde_json::json!({"findings": checked.findings, "outcome": checked.code.name()})),
+        CheckFormat::Sarif => json::document(&sarif::log(&checked.findings)),
     });
     error_text(&summary(&checked));
     ExitCode::from(checked.code.code())
@@ -39,8 +39,4 @@ fn summary(checked: &Checked) -> String {
     let count = |severity: Severity| checked.findings.iter().filter(|finding| finding.severity == severity).count();
     let [errors, warnings, notes] = [Severity::Deny, Severity::Warn, Severity::Inform].map(count);
     format!("the checks found {errors} errors, {warnings} warnings, {notes} notes\n")
-}
-
-fn json(checked: &Checked) -> String {
-    format!("{:#}", serde_json::json!({"findings": checked.findings, "outcome": checked.code.name()}))
 }

@@ -21,8 +21,8 @@ use windlass::{Failure, Input, Machine, Plugins, Report, Request, Surroundings};
 use windlass_core::{EventSink, ExitCode as Code, Finding, chain};
 
 use crate::arguments::{CommonArguments, StepArguments};
-use crate::errors;
 use crate::progress::{Mode, Progress};
+use crate::{errors, json};
 
 /// How long a cancelled run may take to stop its processes and clean up.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -195,8 +195,8 @@ fn succeeded(report: &Report, mode: Mode, takes_standard_output: bool) -> ExitCo
 fn failed(failure: &Failure, mode: Mode) -> ExitCode {
     if mode == Mode::Json {
         for finding in &failure.findings {
-            let line = serde_json::json!({"event": "error", "code": failure.code.code(), "finding": finding});
-            error_text(&format!("{line}\n"));
+            let error = serde_json::json!({"event": "error", "code": failure.code.code(), "finding": finding});
+            error_text(&json::line(&error));
         }
         return ExitCode::from(failure.code.code());
     }

@@ -8,6 +8,7 @@ use windlass_core::plan::SettingState;
 
 use super::{block_on, configuration, failed, output_text, request, surroundings};
 use crate::arguments::{Format, PlanArguments};
+use crate::json;
 use crate::progress::{Progress, clean};
 use crate::table::aligned;
 
@@ -26,7 +27,7 @@ pub(crate) fn main(arguments: PlanArguments) -> ExitCode {
         Ok(planned) => {
             output_text(&match arguments.format {
                 Format::Table => table(&planned.plan),
-                Format::Json => serde_json::to_string_pretty(&planned.plan).unwrap_or_default() + "\n",
+                Format::Json => json::document(&serde_json::json!(planned.plan)),
             });
             ExitCode::SUCCESS
         }

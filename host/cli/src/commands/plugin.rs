@@ -9,6 +9,7 @@ use windlass_core::setting::Spec;
 
 use super::{block_on, failed, output_text};
 use crate::arguments::{Format, PluginArguments, PluginCommand};
+use crate::json;
 use crate::progress::{Mode, clean};
 use crate::table::aligned;
 
@@ -32,7 +33,7 @@ pub(crate) fn main(arguments: PluginArguments) -> ExitCode {
 fn list(plugins: &[Plugin], format: Format) -> String {
     if format == Format::Json {
         let entries: Vec<_> = plugins.iter().map(Plugin::planned).collect();
-        return serde_json::to_string_pretty(&entries).unwrap_or_default() + "\n";
+        return json::document(&json!(entries));
     }
     let mut rows = vec![["NAME", "ROLE", "VERSION", "FROM", "SUMMARY"].map(str::to_owned).to_vec()];
     for plugin in plugins {
@@ -50,7 +51,7 @@ fn inspect(plugin: &Plugin, format: Format) -> String {
         document["role"] = json!(plugin.role().name());
         document["digest"] = json!(plugin.digest());
         document["source"] = json!(plugin.origin());
-        return serde_json::to_string_pretty(&document).unwrap_or_default() + "\n";
+        return json::document(&document);
     }
     let mut rows = vec![
         vec!["name".to_owned(), description.name.clone()],
