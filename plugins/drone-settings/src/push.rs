@@ -43,7 +43,7 @@ fn push_only(draft: &mut Draft<'_>, no_push: bool) {
                 "settings/missing",
                 &origin,
                 message,
-                "set PLUGIN_SOURCE_TAR_PATH to a docker archive, or PLUGIN_SOURCE_IMAGE to an image",
+                "set PLUGIN_SOURCE_TAR_PATH to a docker archive, an OCI archive or an OCI layout",
             );
         }
         _ => {}

@@ -75,7 +75,9 @@ fn what_cannot_be_pushed_is_told_before_anything_is() {
     place.workspace.write("text.tar", "no archive at all");
     place.push("run", "text.tar", &[]).fails_with(ExitCode::Build).says("the archive cannot be pushed").says("text.tar");
     let run = place.push("run", "", &[("PLUGIN_SOURCE_IMAGE", "built:1")]);
-    run.fails_with(ExitCode::Settings).says("source-tar-path");
+    let run = run.fails_with(ExitCode::Settings).says("PLUGIN_SOURCE_IMAGE").says("no daemon").says("`source-tar-path`");
+    let _ = run.never_says("no archive is named");
+    place.push("run", "", &[]).fails_with(ExitCode::Settings).says("PLUGIN_PUSH_ONLY").never_says("PLUGIN_SOURCE_IMAGE");
     place.push("run", "oci.tar", &[("PLUGIN_DRY_RUN", "true")]).fails_with(ExitCode::Settings).says("PLUGIN_PUSH_ONLY");
     let whole = std::fs::read(place.workspace.path("oci.tar")).unwrap();
     std::fs::write(place.workspace.path("half.tar"), &whole[..whole.len() / 2]).unwrap();

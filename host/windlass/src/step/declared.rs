@@ -92,25 +92,25 @@ const ROWS: &[Row] = &[
     ),
     ("push-only", Kind::Flag, None, "Push the image of an archive, and build nothing."),
     ("source-tar-path", Kind::Text, None, "What push-only pushes: a docker archive, an OCI archive or an OCI layout."),
+    ("source-image", Kind::Text, None, "An image of a docker daemon. Refused: there is no daemon to take it from."),
 ];
 
-/// Settings of the plugins we replace that the embedded builder does not honour yet: named, and refused or noted.
-const LATER: &[Row] = &[
-    ("source-image", Kind::Text, None, "The image that push-only pushes."),
-    ("quiet", Kind::Flag, None, "Print less."),
-    ("verbosity", Kind::Text, None, "How much is printed."),
-    ("env-file", Kind::Text, None, "A dotenv file with further variables."),
+/// Settings of the plugins we replace without which the result is the same, each with what is done in its place.
+const WITHOUT_EFFECT: &[(Row, &str)] = &[
+    (("quiet", Kind::Flag, None, "Print less."), "`--progress quiet` prints warnings and errors only"),
+    (("verbosity", Kind::Text, None, "How much is printed."), "`--progress` says what is printed"),
+    (("env-file", Kind::Text, None, "A dotenv file with further variables."), "set its variables before windlass is started"),
 ];
 
 /// Every setting of the step.
 #[must_use]
 pub fn specs() -> Vec<Spec> {
-    ROWS.iter().chain(LATER).map(spec).collect()
+    ROWS.iter().chain(WITHOUT_EFFECT.iter().map(|(row, _)| row)).map(spec).collect()
 }
 
-/// The settings that are known but have no effect yet.
-pub(crate) fn without_effect() -> impl Iterator<Item = &'static str> {
-    LATER.iter().map(|row| row.0)
+/// The settings that are known but have no effect, each with what is done in its place.
+pub(crate) fn without_effect() -> impl Iterator<Item = (&'static str, &'static str)> {
+    WITHOUT_EFFECT.iter().map(|(row, instead)| (row.0, *instead))
 }
 
 fn spec(&(name, kind, default, help): &Row) -> Spec {

@@ -36,31 +36,25 @@ pub(crate) fn read(settings: &Settings, environment: &Environment) -> Result<(St
         registries: reader.registries(),
         timeout: reader.parsed("timeout", duration::parse).flatten(),
     };
-    reader.refuse_what_would_change_the_meaning();
+    reader.refuse_the_image_of_a_daemon();
     let notices = ignored(settings);
     if reader.problems.is_empty() { Ok((step, notices)) } else { Err(reader.problems) }
 }
 
-/// Settings that leave the result as it is and are merely not made use of yet.
+/// Settings that leave the result as it is.
 fn ignored(settings: &Settings) -> Vec<Finding> {
-    let given = without_effect().filter(|name| settings.get(name).is_some() && !REFUSED.contains(name));
-    given
-        .filter(|name| settings.get(name).is_some_and(|(value, _)| !matches!(value.to_string().as_str(), "" | "false")))
-        .map(|name| {
-            let origin = settings.get(name).map(|(_, origin)| origin.clone()).unwrap_or_default();
-            located(
-                Finding::warn(
-                    "settings/no-effect",
-                    format!("`{name}` has no effect in this version; the build goes on without it"),
-                ),
-                &origin,
-            )
-        })
-        .collect()
+    let told = |(name, instead): (&str, &str)| {
+        let (_, origin) = settings.get(name).filter(|_| asks(settings, name))?;
+        let message = format!("`{name}` has no effect; the build goes on without it");
+        Some(located(Finding::warn("settings/no-effect", message), origin).help(instead))
+    };
+    without_effect().filter_map(told).collect()
 }
 
-/// Settings without which the result would be another one.
-const REFUSED: &[&str] = &["source-image"];
+/// Whether a setting is there and asks for something.
+fn asks(settings: &Settings, name: &str) -> bool {
+    settings.get(name).is_some_and(|(value, _)| !matches!(value.to_string().as_str(), "" | "false"))
+}
 
 pub(super) struct Reader<'a> {
     pub(super) settings: &'a Settings,
@@ -149,15 +143,14 @@ impl Reader<'_> {
             return None;
         }
         let archive = self.path("source-tar-path");
-        if archive.is_none() {
+        if archive.is_none() && !asks(self.settings, "source-image") {
             let message = "only a push is wanted, and no archive is named whose image is pushed";
             self.problem("push-only", message, "name a docker archive, an OCI archive or a layout with `source-tar-path`");
         }
         let attested = "nothing is built that could be attested: only a push is wanted";
         let merged = "nothing is built whose layers could become one: only a push is wanted";
         for (name, message) in [("provenance", attested), ("sbom", attested), ("squash", merged), ("single-layer", merged)] {
-            let asks = self.settings.get(name).is_some_and(|(value, _)| !matches!(value.to_string().as_str(), "" | "false"));
-            if asks {
+            if asks(self.settings, name) {
                 self.problem(name, message, "take the setting out");
             }
         }
@@ -306,16 +299,14 @@ impl Reader<'_> {
         }
     }
 
-    fn refuse_what_would_change_the_meaning(&mut self) {
-        for name in REFUSED {
-            let given = self.settings.get(name).is_some_and(|(value, _)| !matches!(value.to_string().as_str(), "" | "false"));
-            if given {
-                self.problem(
-                    name,
-                    format!("`{name}` is not supported yet, and without it the result would be another one"),
-                    "save the image to an archive, and name that with `source-tar-path`",
-                );
-            }
+    fn refuse_the_image_of_a_daemon(&mut self) {
+        if asks(self.settings, "source-image") {
+            self.problem(
+                "source-image",
+                "`source-image` names an image of a docker daemon, and Windlass has no daemon to take one from",
+                "write the image to an archive with `docker save`, or from a registry with `skopeo copy`, and name that with \
+                 `source-tar-path`",
+            );
         }
     }
 }
@@ -380,10 +371,19 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_effect_is_said() {
+    fn what_has_no_effect_is_said_with_what_has() {
         let (_, notices) = step(&[("quiet", "true"), ("verbosity", "")], &[]).unwrap();
         assert_eq!(notices.len(), 1);
-        assert!(notices[0].to_string().contains("`quiet` has no effect"));
+        assert!(notices[0].to_string().contains("`quiet` has no effect;"));
+        assert!(notices[0].help.as_ref().unwrap().contains("--progress quiet"));
+    }
+
+    #[test]
+    fn an_image_of_a_daemon_is_refused_once_with_what_is_pushed_without_one() {
+        let problems = step(&[("push-only", "true"), ("source-image", "built:1")], &[]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains("no daemon") && problems[0].help.as_ref().unwrap().contains("`source-tar-path`"));
+        assert!(step(&[("source-image", "")], &[]).is_ok());
     }
 
     #[test]

@@ -34,8 +34,18 @@ pub(super) const TABLE: &[Variable] = &[
     together(&["PLUGIN_DRY_RUN"], All, Flag, "True builds without pushing."),
     together(&["PLUGIN_NO_PUSH", "KANIKO_NO_PUSH"], All, Flag, "True builds without pushing."),
     together(&["PLUGIN_PUSH_ONLY"], All, Flag, "Whether an image that is there already is pushed, and nothing is built."),
-    together(&["PLUGIN_SOURCE_TAR_PATH"], All, Text, "The docker archive that PLUGIN_PUSH_ONLY pushes."),
-    together(&["PLUGIN_SOURCE_IMAGE"], All, Text, "The image that PLUGIN_PUSH_ONLY pushes."),
+    together(
+        &["PLUGIN_SOURCE_TAR_PATH"],
+        All,
+        Text,
+        "What PLUGIN_PUSH_ONLY pushes: a docker archive, an OCI archive or an OCI layout.",
+    ),
+    together(
+        &["PLUGIN_SOURCE_IMAGE"],
+        All,
+        Text,
+        "An image of a docker daemon that PLUGIN_PUSH_ONLY pushes. It is an error, since there is no daemon: save it, and use PLUGIN_SOURCE_TAR_PATH.",
+    ),
     step(
         &["PLUGIN_SKIP_PUSH_IF_TAG_EXISTS"],
         "skip-push-if-tag-exists",
