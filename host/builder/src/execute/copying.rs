@@ -11,7 +11,7 @@ use super::files::Files;
 use super::layer::{BuildLayer, LayersBelow, view_of};
 use super::lineage::Continues;
 use super::remote::Fetched;
-use super::session::{Entries, Made, Session};
+use super::session::{EntrySource, Made, Session};
 use super::stage::{Effect, StageState};
 use crate::copy::{self, Part, Request, Selection, Stage};
 use crate::store::{KeyBuilder, SnapshotId, StepKey, StepRecord};
@@ -80,7 +80,7 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
     let Some(snapshot) = copied.unpacked else {
         let verify = move || files.verify(&selection).map_err(Problem::from_error);
         let entries = Arc::new(copied.listing);
-        let made = made(Entries::Listed(Arc::clone(&entries)), keys, created, Box::new(verify));
+        let made = made(EntrySource::Listed(Arc::clone(&entries)), keys, created, Box::new(verify));
         return finish(session, below, copied.warnings, key, (made, entries));
     };
     copied.warnings.into_iter().for_each(|warning| session.events.notice(warning));
@@ -98,7 +98,7 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
             Ok((snapshot, changes))
         })
         .await?;
-    let made = made(Entries::OnDisk(Box::new(changes)), keys, created.clone(), Box::new(|| Ok(())));
+    let made = made(EntrySource::OnDisk(Box::new(changes)), keys, created.clone(), Box::new(|| Ok(())));
     let layer = BuildLayer::left(session.snapshot_id(&key), session.write_layer(made), snapshot, below).map_err(Arc::new)?;
     Ok(Effect { layer: Some(layer), key, created })
 }
@@ -126,7 +126,12 @@ fn kept(session: &Session, id: &SnapshotId, snapshot: &Snapshot) -> Result<Snaps
     Ok(Snapshot::open(kept.map_err(failed)?, session.format))
 }
 
-fn made(entries: Entries, keys: Vec<StepKey>, created: String, verify: Box<dyn FnOnce() -> Result<(), Problem> + Send>) -> Made {
+fn made(
+    entries: EntrySource,
+    keys: Vec<StepKey>,
+    created: String,
+    verify: Box<dyn FnOnce() -> Result<(), Problem> + Send>,
+) -> Made {
     Made { entries, keys, continues: Continues::Itself, snapshot: None, created, verify }
 }
 
@@ -150,7 +155,7 @@ pub(crate) async fn workdir(
     let make = move |view: &View| copy::workdir(&Stage { view: Some(view), workdir: "/", created: time }, &path, Some(&user));
     let (copied, _) = layers.used(session, make).await?;
     let entries = Arc::new(copied.listing);
-    let made = made(Entries::Listed(Arc::clone(&entries)), vec![key], created, Box::new(|| Ok(())));
+    let made = made(EntrySource::Listed(Arc::clone(&entries)), vec![key], created, Box::new(|| Ok(())));
     finish(session, below, copied.warnings, key, (made, entries))
 }
 

@@ -17,7 +17,7 @@ use super::lineage::{self, Continues};
 use super::mounts::Mounts;
 use super::one_id::OneId;
 use super::plain;
-use super::session::{Entries, Made, Session};
+use super::session::{EntrySource, Made, Session};
 use super::stage::{Effect, StageState};
 use crate::copy;
 use crate::store::{KeyBuilder, SnapshotId, StepKey, StepRecord};
@@ -178,7 +178,7 @@ async fn effect(
     }
     let continues = Continues::of_run(session, &key, snapshot.root());
     let made = Made {
-        entries: Entries::OnDisk(Box::new(changes)),
+        entries: EntrySource::OnDisk(Box::new(changes)),
         keys: vec![key],
         continues,
         snapshot: fresh,

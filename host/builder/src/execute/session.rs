@@ -198,8 +198,8 @@ impl Session {
         let writer = self.blobs.writer().map_err(|error| wrong(Problem::from_error(error)))?;
         let mut writer = self.work.watched(writer);
         let blob = match made.entries {
-            Entries::Listed(listing) => windlass_layer::write_layer(&listing, &options, &mut writer),
-            Entries::OnDisk(changes) => windlass_layer::write_changes(*changes, &options, &mut writer),
+            EntrySource::Listed(listing) => windlass_layer::write_layer(&listing, &options, &mut writer),
+            EntrySource::OnDisk(changes) => windlass_layer::write_changes(*changes, &options, &mut writer),
         };
         let blob = blob.map_err(|error| wrong(Problem::from_error(error)))?;
         (made.verify)().map_err(wrong)?;
@@ -423,8 +423,8 @@ impl Session {
     }
 }
 
-/// The entries of a layer.
-pub(crate) enum Entries {
+/// Where the entries of a layer that is to be written come from.
+pub(crate) enum EntrySource {
     /// They are in memory, their contents where they come from.
     Listed(Arc<Listing>),
     /// They are read off the layer's directory.
@@ -434,7 +434,7 @@ pub(crate) enum Entries {
 /// A layer that a step has made.
 pub(crate) struct Made {
     /// Its entries.
-    pub(crate) entries: Entries,
+    pub(crate) entries: EntrySource,
     /// The keys it is recorded under.
     pub(crate) keys: Vec<StepKey>,
     /// What later steps build on.

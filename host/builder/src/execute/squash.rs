@@ -10,7 +10,7 @@ use super::error::{BuildError, Problem};
 use super::layer::{BuildLayer, view_of};
 use super::lineage::Continues;
 use super::request::StepOutcome;
-use super::session::{Entries, Made, Session};
+use super::session::{EntrySource, Made, Session};
 use super::stage::{Effect, StageState};
 use crate::store::{KeyBuilder, StepKey, StepRecord};
 
@@ -78,7 +78,7 @@ async fn merged(session: &Arc<Session>, state: &StageState, base: usize, key: St
         return Ok(Effect { layer: None, key, created });
     }
     let blob = session.write_layer(Made {
-        entries: Entries::Listed(entries),
+        entries: EntrySource::Listed(entries),
         keys: vec![key],
         continues: Continues::Itself,
         snapshot: None,

@@ -9,8 +9,8 @@ use crate::execute::error::{BuildError, Problem};
 use crate::execute::session::Session;
 use crate::store::{StepLayer, TemporaryDirectory};
 
-/// The entries of a layer.
-pub(crate) struct LayerEntries {
+/// The entries that a layer's blob has.
+pub(crate) struct BlobEntries {
     pub(crate) listing: Listing,
     /// Where the contents stand, when that is nowhere else.
     pub(crate) unpacked: Option<TemporaryDirectory>,
@@ -18,7 +18,7 @@ pub(crate) struct LayerEntries {
 
 impl BuildLayer {
     /// Everything that the layer says, as its blob has it. What lies below is not asked for.
-    pub(crate) async fn entries(&self, session: &Arc<Session>) -> Result<LayerEntries, Arc<BuildError>> {
+    pub(crate) async fn entries(&self, session: &Arc<Session>) -> Result<BlobEntries, Arc<BuildError>> {
         let blob = self.blob().await?;
         self.fetch(session, &blob).await?;
         let (known, worker) = (self.directory.get().cloned(), Arc::clone(session));
@@ -31,7 +31,7 @@ impl BuildLayer {
                     None => unpack(&worker, &blob).map(|(snapshot, directory)| (snapshot, Some(directory)))?,
                 };
                 let listing = found_in(listing, Layer::directory(&snapshot).map_err(failed)?)?;
-                Ok(LayerEntries { listing, unpacked })
+                Ok(BlobEntries { listing, unpacked })
             })
             .await
     }
