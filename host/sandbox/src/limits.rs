@@ -4,8 +4,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The period over which processor time is counted, in microseconds: that of docker.
-const PERIOD: u64 = 100_000;
 /// How the names of our groups begin; the number of the process that made it follows.
 const PREFIX: &str = "windlass-";
 const CONTROLLERS: [&str; 3] = ["memory", "cpu", "cpuset"];
@@ -29,6 +27,11 @@ pub struct Limits {
     pub nodes: Option<String>,
     /// The control group that those of the steps are made in, below the root of each hierarchy.
     pub parent: Option<PathBuf>,
+}
+
+impl Limits {
+    /// The period over which processor time is counted where nobody asks for another one, in microseconds: that of docker.
+    pub const DEFAULT_PERIOD: u64 = 100_000;
 }
 
 /// A limit that is not applied.
@@ -181,7 +184,8 @@ fn inherit_sets(group: &Path) -> io::Result<()> {
 
 /// Processor time and the period for it.
 fn processor_time(limits: &Limits) -> Option<(u64, u64)> {
-    limits.quota.or_else(|| limits.processor.map(|thousandths| (u64::from(thousandths) * PERIOD / 1000, PERIOD)))
+    let period = Limits::DEFAULT_PERIOD;
+    limits.quota.or_else(|| limits.processor.map(|thousandths| (u64::from(thousandths) * period / 1000, period)))
 }
 
 /// The groups in which one for a controller might be made: that of this process, and for version 2 the one above, as a group

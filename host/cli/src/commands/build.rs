@@ -17,9 +17,6 @@ use super::{carry_out, failed};
 use crate::arguments::{BuildArguments, Entitlement, Network};
 use crate::progress::Mode;
 
-/// The period of docker and of the kernel, in microseconds.
-const DEFAULT_PERIOD: u64 = 100_000;
-
 pub(crate) fn main(mut arguments: BuildArguments) -> ExitCode {
     if arguments.quiet {
         arguments.common.progress = Mode::Quiet;
@@ -111,7 +108,7 @@ impl Reader {
             memory: self.one("--memory", arguments.memory.as_deref(), parse_memory),
             memory_and_swap: self.one("--memory-swap", arguments.memory_swap.as_deref(), parse_memory_and_swap),
             processor: self.one("--cpus", arguments.cpus.as_deref(), parse_processors),
-            quota: quota.map(|quota| (quota, period.unwrap_or(DEFAULT_PERIOD))),
+            quota: quota.map(|quota| (quota, period.unwrap_or(Limits::DEFAULT_PERIOD))),
             shares: self.one("--cpu-shares", arguments.cpu_shares.as_deref(), parse_shares),
             processors: self.one("--cpuset-cpus", arguments.cpuset_cpus.as_deref(), parse_set),
             nodes: self.one("--cpuset-mems", arguments.cpuset_mems.as_deref(), parse_set),
