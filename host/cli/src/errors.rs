@@ -76,12 +76,16 @@ struct Clip<'a> {
     span: std::ops::Range<usize>,
 }
 
-/// The lines around the place only: a file of a megabyte must not be rendered whole.
+/// How much of a line is shown from the place on, in bytes.
+const SHOWN: usize = 1000;
+
+/// The lines around the place only, and no more of a long one than anybody looks at: a file of a megabyte must not be rendered whole.
 fn clip<'a>(source: &'a str, span: &std::ops::Range<usize>) -> Clip<'a> {
     let start = source[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let end = source[span.end..].find('\n').map_or(source.len(), |at| span.end + at);
+    let end = source.floor_char_boundary(end.min(span.start + SHOWN));
     let first_line = source[..start].bytes().filter(|&b| b == b'\n').count() + 1;
-    Clip { text: &source[start..end], first_line, span: span.start - start..span.end - start }
+    Clip { text: &source[start..end], first_line, span: span.start - start..span.end.min(end) - start }
 }
 
 fn byte_range(place: &Place, source: &str) -> Option<std::ops::Range<usize>> {
@@ -128,6 +132,16 @@ mod tests {
         let text = in_full(&Finding::deny("x", "m").at(place).help("h\u{9b}"), false);
         let unfit = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
         assert!(text.contains("RUNN") && !text.contains(unfit), "{text:?}");
+    }
+
+    #[test]
+    fn a_long_line_is_not_shown_whole() {
+        let source = format!("FROM x\n{}é{}\nRUN x\n", "a".repeat(SHOWN - 1), "b".repeat(5000));
+        let whole = byte_range(&Place { line: 2, ..Place::default() }, &source).unwrap();
+        let shown = clip(&source, &whole);
+        assert_eq!((shown.text, shown.first_line, shown.span), ("a".repeat(SHOWN - 1).as_str(), 2, 0..SHOWN - 1));
+        let last = byte_range(&Place { line: 2, column: 6000, length: 1, ..Place::default() }, &source).unwrap();
+        assert_eq!(clip(&source, &last).span, 6000..6001, "places stay where they are");
     }
 
     #[test]

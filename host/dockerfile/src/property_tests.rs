@@ -10,6 +10,7 @@ use crate::expand::{self, Empty};
 use crate::glob::{PathPatterns, Wildcard};
 use crate::graph::{self, Request};
 use crate::ignore::IgnoreRules;
+use crate::parse::tests::folded;
 use crate::{Escape, parse};
 
 /// Far beyond what any of these inputs takes.
@@ -186,11 +187,11 @@ proptest! {
 fn large_hostile_files_end_soon() {
     let hostile = [
         "FROM a\n".repeat(200_000),
-        format!("FROM a\nCOPY {}/\n", "<<A ".repeat(200_000)),
-        format!("FROM a\nRUN {}\n", "<<<".repeat(500_000)),
-        format!("FROM a\nENV {}\n", "A=\"".repeat(300_000)),
-        format!("FROM a\nCMD {}\n", "[".repeat(500_000)),
-        format!("FROM a\nRUN {}x\n", "--mount=type=bind,target=/a ".repeat(50_000)),
+        format!("FROM a\nCOPY {}/\n", folded(&"<<A ".repeat(200_000))),
+        format!("FROM a\nRUN {}\n", folded(&"<<<".repeat(500_000))),
+        format!("FROM a\nENV {}\n", folded(&"A=\"".repeat(300_000))),
+        format!("FROM a\nCMD {}\n", folded(&"[".repeat(500_000))),
+        format!("FROM a\nRUN {}x\n", folded(&"--mount=type=bind,target=/a ".repeat(50_000))),
         format!("FROM a\nRUN {}x\n", "a \\\n".repeat(300_000)),
         format!("FROM a AS p\n{}{}", "ONBUILD RUN x\n".repeat(5_000), "FROM p\n".repeat(5_000)),
         format!("FROM a\n{}", "ARG A=${A}${A}\n".repeat(1_000)),

@@ -117,6 +117,13 @@ fn terminal_escapes_do_not_reach_the_user() {
     den.ends(run);
 }
 
+/// `text` repeated over as many lines as it takes, which are joined again.
+fn folded(text: &str, count: usize) -> String {
+    let line = 60_000 / text.len();
+    let lines = (0..count).step_by(line).map(|at| text.repeat(line.min(count - at)));
+    lines.collect::<Vec<_>>().join("\\\n")
+}
+
 /// A Dockerfile that is large in a way no honest one is ends soon, and takes little memory.
 #[test]
 fn large_dockerfiles_are_errors_or_cheap() {
@@ -126,13 +133,14 @@ fn large_dockerfiles_are_errors_or_cheap() {
     let arguments = (0..40).fold("ARG A0=xxxxxxxxxx\n".to_owned(), |text, number| {
         format!("{text}ARG A{}=${{A{number}}}${{A{number}}}${{A{number}}}\n", number + 1)
     }) + "FROM ${A40}\n";
-    let nested = format!("FROM scratch\nENV A={}x{}\n", "${A:-".repeat(50_000), "}".repeat(50_000));
-    let replaced = format!("FROM scratch\nENV A={}\nENV B=${{A//x/{}}}\n", "x".repeat(100_000), "y".repeat(100_000));
+    let nested = format!("FROM scratch\nENV A={}x{}\n", folded("${A:-", 50_000), folded("}", 50_000));
+    let replaced = format!("FROM scratch\nENV A={}\nENV B=${{A//x/{}}}\n", folded("x", 100_000), folded("y", 100_000));
     let stages = (0..20_000).map(|number| format!("FROM scratch AS s{number}\n")).collect::<String>();
-    let json = format!("FROM scratch\nCMD {}\n", "[".repeat(200_000));
+    let json = format!("FROM scratch\nCMD {}\n", folded("[", 200_000));
     let continued = format!("FROM scratch\nENV A=b{}\n", " \\\n".repeat(200_000));
+    let line = format!("FROM scratch\nENV A={}\n", "x".repeat((16 << 20) - 20));
     let heredocs = format!("FROM scratch\nCOPY {} /\n", (0..5_000).map(|n| format!("<<E{n} ")).collect::<String>());
-    let copies = format!("FROM scratch\nCOPY {}/\n", "Dockerfile ".repeat(50_000));
+    let copies = format!("FROM scratch\nCOPY {}/\n", folded("Dockerfile ", 50_000));
     let variables = (0..20_000).fold("FROM scratch\n".to_owned(), |text, number| format!("{text}ENV A{number}=x\n"));
     let chain = (1..5_000).fold("FROM scratch AS s0\n".to_owned(), |text, number| {
         format!("{text}FROM s{} AS s{number}\nENV A{number}=x\nLABEL L{number}=x\n", number - 1)
@@ -141,13 +149,13 @@ fn large_dockerfiles_are_errors_or_cheap() {
         + &(0..2_000).map(|number| format!("FROM s AS t{number}\nENV B=x\n")).collect::<String>()
         + "FROM scratch\n"
         + &(0..2_000).map(|number| format!("RUN --mount=from=t{number},target=/m true\n")).collect::<String>();
-    let words = format!("FROM scratch\nENV {}\n", "A=b ".repeat(1_000_000));
-    let elements = format!("FROM scratch\nCMD [{}\"a\"]\n", "\"a\",".repeat(1_000_000));
-    let ports = format!("FROM scratch\nENV P=\"{}\"\nEXPOSE {}\n", "1 ".repeat(30_000), "$P ".repeat(1_000));
+    let words = format!("FROM scratch\nENV {}\n", folded("A=b ", 1_000_000));
+    let elements = format!("FROM scratch\nCMD [{}\"a\"]\n", folded("\"a\",", 1_000_000));
+    let ports = format!("FROM scratch\nENV P=\"{}\"\nEXPOSE {}\n", folded("1 ", 30_000), "$P ".repeat(1_000));
     let layers = format!("FROM scratch\n{}", "COPY Dockerfile /\n".repeat(1_001));
     let texts = [
         expansion, arguments, nested, replaced, stages, json, continued, heredocs, copies, variables, chain, fan, words,
-        elements, ports, layers,
+        elements, ports, layers, line,
     ];
     for (number, text) in texts.into_iter().enumerate() {
         let den = Den::new();

@@ -58,6 +58,7 @@ mod tests {
     use super::MAXIMUM_TOTAL_GROWTH;
     use crate::expand::ExpandError;
     use crate::parse::parse;
+    use crate::parse::tests::folded;
     use crate::scope::Scope;
 
     /// Carries out the `ENV`, `ARG` and `LABEL` instructions of the first stage.
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_words_of_a_stage_are_bounded_together() {
-        let seed = format!("FROM x\nENV S={}\n", "x".repeat(1 << 19));
+        let seed = format!("FROM x\nENV S={}\n", folded(&"x".repeat(1 << 19)));
         let one = |name: &str| format!("{seed}{name} {}\n", (0..64).map(|n| format!("k{n}=$S ")).collect::<String>());
         let many = |name: &str| seed.clone() + &(0..64).map(|n| format!("{name} k{n}=$S\n")).collect::<String>();
         for text in ["ENV", "ARG", "LABEL"].into_iter().flat_map(|name| [one(name), many(name)]) {

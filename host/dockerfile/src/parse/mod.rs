@@ -26,6 +26,8 @@ use problem::Problem;
 
 /// The largest Dockerfile that is read, in bytes.
 pub const MAXIMUM_SIZE: usize = 16 << 20;
+/// The longest line, in bytes without its line feed: that of BuildKit, whose scanner has room for 64 KiB.
+pub const MAXIMUM_LINE: usize = (1 << 16) - 1;
 /// How many instructions a Dockerfile may have. Each takes memory for as long as the build.
 pub const MAXIMUM_INSTRUCTIONS: usize = 25_000;
 /// How many words the lists of a Dockerfile may have together: the sources of `COPY`, the pairs of `ENV`, commands written as
@@ -170,6 +172,10 @@ impl<'a> Parser<'a> {
         let whole = |message: String| vec![Finding::deny("dockerfile/file", message).at(Logical::whole_line(file, 1))];
         if bytes.len() > MAXIMUM_SIZE {
             return Err(whole(format!("the Dockerfile has {} bytes; at most {MAXIMUM_SIZE} are read", bytes.len())));
+        }
+        let long = too_long_lines(bytes, file);
+        if !long.is_empty() {
+            return Err(long);
         }
         let reader = Reader::new(bytes);
         let (directives, problems) = directive::read(reader.beginnings());
@@ -321,8 +327,19 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// Tells of the lines that BuildKit would not read either, before any of them is copied.
+fn too_long_lines(bytes: &[u8], file: &str) -> Vec<Finding> {
+    let lines = bytes.split(|&byte| byte == b'\n').zip(1..).filter(|(line, _)| line.len() > MAXIMUM_LINE);
+    let told = |(line, number): (&[u8], u32)| {
+        let message = format!("line {number} has {} bytes; a line of a Dockerfile has at most {MAXIMUM_LINE}", line.len());
+        let finding = Finding::deny("dockerfile/file", message).at(Logical::whole_line(file, number));
+        finding.help("break it by the escape character at the ends of lines, or copy what is long from a file")
+    };
+    lines.take(MAXIMUM_FINDINGS).map(told).collect()
+}
+
 #[cfg(test)]
 mod documentation_tests;
 #[cfg(test)]
 #[path = "parse_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -104,27 +104,64 @@ fn instructions_are_counted() {
 
 #[test]
 fn words_in_lists_are_counted_and_commands_in_shell_form_are_not() {
-    let words = "a=b ".repeat(MAXIMUM_WORDS);
+    let words = folded(&"a=b ".repeat(MAXIMUM_WORDS));
     for name in ["ENV", "LABEL", "ARG", "EXPOSE", "VOLUME", "COPY", "ADD", "ONBUILD ENV"] {
         let findings = parse(format!("FROM x\n{name} {words}").as_bytes(), "Dockerfile").unwrap_err();
         assert_eq!((findings.len(), findings[0].rule.as_str()), (1, "dockerfile/file"), "{name}");
     }
-    let array = format!("[{}\"\"]", "\"\",".repeat(MAXIMUM_WORDS));
+    let array = folded(&format!("[{}\"\"]", "\"\",".repeat(MAXIMUM_WORDS)));
     for name in ["RUN", "CMD", "ENTRYPOINT", "SHELL", "HEALTHCHECK CMD", "COPY", "RUN --network=none"] {
         assert!(parse(format!("FROM x\n{name} {array}").as_bytes(), "Dockerfile").is_err(), "{name}");
     }
-    for text in [format!("RUN {}", "--mount=type=cache,target=/a ".repeat(MAXIMUM_WORDS)), format!("RUN <<A {words}\nA\n")] {
+    for text in
+        [format!("RUN {}", folded(&"--mount=type=cache,target=/a ".repeat(MAXIMUM_WORDS))), format!("RUN <<A {words}\nA\n")]
+    {
         assert!(parse(format!("FROM x\n{text}").as_bytes(), "Dockerfile").is_err());
     }
     let several = "ENV a=b c=d\n".repeat(MAXIMUM_INSTRUCTIONS / 2);
-    let _ = read(&format!("FROM x\n{several}RUN echo {words}\nCMD {words}\nLABEL x={}", "y".repeat(MAXIMUM_WORDS)));
+    let _ = read(&format!("FROM x\n{several}RUN echo {words}\nCMD {words}\nLABEL x={}", folded(&"y".repeat(MAXIMUM_WORDS))));
+}
+
+/// `text` over as many lines as it takes, which are joined to the same.
+pub(crate) fn folded(text: &str) -> String {
+    let lines: Vec<&str> = text.as_bytes().chunks(60_000).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    lines.join("\\\n")
 }
 
 #[test]
-fn long_lines_are_read_whole() {
-    let value = "x".repeat(100_000);
+fn long_instructions_are_read_whole() {
+    let value = folded(&"x".repeat(100_000));
     let Instruction::Env(env) = one(&format!("ENV LONG={value}")) else { panic!() };
     assert_eq!(env.pairs[0].value.len(), 100_000);
+}
+
+/// BuildKit's scanner has room for 64 KiB, line feed included, and reads no longer line in a comment or heredoc either.
+#[test]
+fn a_line_is_as_long_as_that_of_buildkit_at_most() {
+    let filled = |beginning: &str, length: usize| beginning.to_owned() + &"x".repeat(length - beginning.len());
+    for beginning in ["FROM x\n# ", "FROM x\nENV A=", "FROM x\nRUN <<E\n", "FROM x\nENV A=b \\\n B="] {
+        let (before, last) = beginning.rsplit_once('\n').unwrap();
+        let number = before.lines().count() + 1;
+        for end in ["", "\n", "\nE\n", "\r\nE\n"].into_iter().filter(|end| beginning.contains("<<") == end.contains('E')) {
+            let file = |length: usize| format!("{before}\n{}{end}", filled(last, length - usize::from(end.starts_with('\r'))));
+            assert!(parse(file(MAXIMUM_LINE).as_bytes(), "Dockerfile").is_ok(), "{beginning:?} {end:?}");
+            let findings = parse(file(MAXIMUM_LINE + 1).as_bytes(), "Dockerfile").unwrap_err();
+            assert_eq!(findings.len(), 1, "{findings:?}");
+            assert_eq!(
+                findings[0].to_string(),
+                format!("Dockerfile:{number}: line {number} has 65536 bytes; a line of a Dockerfile has at most 65535")
+            );
+        }
+    }
+    let several = format!("{0}\nFROM x\n{0}\n", filled("#", MAXIMUM_LINE + 1));
+    let lines = parse(several.as_bytes(), "f")
+        .unwrap_err()
+        .iter()
+        .map(|finding| finding.place.as_ref().unwrap().line)
+        .collect::<Vec<_>>();
+    assert_eq!(lines, [1, 3]);
+    let from = read("FROM x\n").stages.remove(0).statement;
+    assert!(parse_trigger(&filled("ENV A=", MAXIMUM_LINE + 1), &from).is_err());
 }
 
 #[test]
@@ -355,7 +392,7 @@ fn a_file_full_of_mistakes_ends_in_a_limited_number_of_findings() {
     let text = "FROM x\n".to_owned() + &"RUNN <<X\n".repeat(200_000) + "ENV " + &"a ".repeat(10);
     let findings = parse(text.as_bytes(), "Dockerfile").unwrap_err();
     assert!(findings.len() <= 2 * MAXIMUM_FINDINGS);
-    let text = format!("FROM x\nENV A=1 {}", "a ".repeat(300_000));
+    let text = format!("FROM x\nENV A=1 {}", folded(&"a ".repeat(300_000)));
     assert!(parse(text.as_bytes(), "Dockerfile").unwrap_err().len() <= MAXIMUM_FINDINGS);
     assert!(parse(&vec![b'#'; MAXIMUM_SIZE + 1], "Dockerfile").is_err());
 }
