@@ -95,9 +95,10 @@ impl Run<'_> {
     async fn through(self, report: &mut Report) -> Result<(), Failure> {
         let Planned { step, plan, .. } = self.planned;
         plan.findings.iter().for_each(|finding| self.surroundings.events.notice(finding.clone()));
-        self.check_plan(report).await?;
-        let credentials = self.access().credentials(step.push || step.build.caches_in_registries())?;
+        let asks_adapters = step.push || step.build.caches_in_registries() || self.policies_look();
+        let credentials = self.access().credentials(asks_adapters)?;
         let registry = self.access().registry(&credentials)?;
+        self.check_plan(&registry, report).await?;
         self.check_credentials(&credentials).await?;
         if step.push && step.skip_push_if_tag_exists && self.exists_already(&registry).await? {
             return Ok(());
@@ -167,9 +168,9 @@ impl Run<'_> {
         authorizing::context(plugin, self.surroundings)
     }
 
-    async fn check_plan(&self, report: &mut Report) -> Result<(), Failure> {
+    async fn check_plan(&self, registry: &Registry, report: &mut Report) -> Result<(), Failure> {
         let mut findings = Vec::new();
-        let views = self.views()?;
+        let views = self.views(registry);
         for (plugin, settings) in &self.planned.policies {
             let facts = Arc::new(PlanFacts {
                 stages: self.planned.graph_facts.stages.clone(),
@@ -184,16 +185,16 @@ impl Run<'_> {
         self.admit(findings, report)
     }
 
-    /// What policies may look at of each destination, when one of them asks for that.
-    fn views(&self) -> Result<Vec<Option<Arc<dyn RegistryView>>>, Failure> {
-        let wants = |plugin: &Plugin| self.context(plugin).is_granted(plugin.description(), &Capability::RegistryView);
-        if !self.planned.policies.iter().any(|(plugin, _)| wants(plugin)) {
-            return Ok(Vec::new());
-        }
-        let access = self.access();
-        let registry = access.registry(&access.credentials(true)?)?;
-        let view = |destination: &Destination| Look::at(&registry, &destination.resolved.repository);
-        Ok(self.planned.destinations.iter().map(|destination| Some(view(destination))).collect())
+    /// Whether a policy may look at the destinations.
+    fn policies_look(&self) -> bool {
+        let may = |plugin: &Plugin| self.context(plugin).is_granted(plugin.description(), &Capability::RegistryView);
+        self.planned.policies.iter().any(|(plugin, _)| may(plugin))
+    }
+
+    /// What policies may look at of each destination, when one of them may.
+    fn views(&self, registry: &Registry) -> Vec<Option<Arc<dyn RegistryView>>> {
+        let destinations = self.planned.destinations.iter().filter(|_| self.policies_look());
+        destinations.map(|destination| Some(Look::at(registry, &destination.resolved.repository))).collect()
     }
 
     async fn check_image(&self, image: &Image, store: &Arc<Store>, report: &mut Report) -> Result<(), Failure> {
