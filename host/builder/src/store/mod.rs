@@ -124,7 +124,7 @@ impl Store {
     /// The remembered digests of the files below `root`, a context's absolute path.
     #[must_use]
     pub fn digest_memory(&self, root: &Path) -> DigestMemory {
-        DigestMemory::open(&self.root.join("digests"), root)
+        DigestMemory::open(&self.root.join("digests"), root, self.workshop.path())
     }
 
     /// Writes the remembered digests back, when there are new ones.
@@ -132,10 +132,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be written. A build can go on without it.
     pub fn save_digests(&self, memory: &DigestMemory) -> Result<(), StoreError> {
-        match memory.to_bytes() {
-            Some(bytes) => self.workshop.write(memory.path(), &bytes),
-            None => Ok(()),
-        }
+        if memory.has_new() { self.workshop.write_with(memory.path(), |file| memory.write(file)) } else { Ok(()) }
     }
 
     fn lock_path(&self, kind: &str, name: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 //! Work in progress, and the removal of what killed processes left of theirs.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +32,11 @@ impl Workshop {
         Ok(Self { directory, owner, next: AtomicU64::new(0), _alive: alive })
     }
 
+    /// The directory, for files without a name. It is gone with the store.
+    pub(super) fn path(&self) -> &Path {
+        &self.directory
+    }
+
     fn fresh(&self) -> PathBuf {
         self.directory.join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
@@ -43,10 +49,14 @@ impl Workshop {
 
     /// Writes `bytes` to a new file and renames it to `path`: a reader finds the old content or the new.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write_with(path, |file| file.write_all(bytes))
+    }
+
+    /// The same with what `write` writes to the file, for content that is too large for memory.
+    pub(super) fn write_with(&self, path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
         let temporary = self.fresh();
-        let written = std::fs::File::create_new(&temporary)
-            .and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| std::fs::rename(&temporary, path));
+        let written =
+            File::create_new(&temporary).and_then(|mut file| write(&mut file)).and_then(|()| std::fs::rename(&temporary, path));
         written.map_err(|source| {
             // Nothing half-written may stay, and the first error is the one to tell.
             let _ = std::fs::remove_file(&temporary);
@@ -112,13 +122,13 @@ fn remove_leftovers(all: &Path) {
 }
 
 /// Removes `path` and all below it; directories without write permission are given it first.
-pub(super) fn remove_tree(path: &Path) -> std::io::Result<()> {
+pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(path);
             std::fs::remove_dir_all(path)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
 }
@@ -166,11 +176,16 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_neither_file() {
+    fn a_failed_write_leaves_what_was_there() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path()).unwrap();
         let target = store.root().join("missing/file");
         assert!(store.workshop.write(&target, b"x").is_err());
+        let target = store.root().join("file");
+        store.workshop.write(&target, b"old").unwrap();
+        let halfway = |file: &mut File| file.write_all(b"half").and_then(|()| Err(io::ErrorKind::StorageFull.into()));
+        assert!(matches!(store.workshop.write_with(&target, halfway), Err(StoreError::Full { .. })));
+        assert_eq!(std::fs::read(&target).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(&store.workshop.directory).unwrap().count(), 0);
     }
 }
