@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Snapshot::create(context.root(), context.format())?;
         fill(&context.files())?;
     }
-    let entries = timed("walk", || Ok(View::new(vec![Layer::directory(&context)?]).walk(Path::new(""))?))?;
+    let entries = timed("walk", || Ok(View::new(vec![Layer::directory(&context)?]).entries().collect::<Result<Vec<_>, _>>()?))?;
     for (name, compression) in
         [("none", Compression::None), ("gzip-1", Compression::Gzip { level: 1 }), ("zstd-1", Compression::Zstd { level: 1 })]
     {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::snapshot::{SnapshotWriter, root_of};
 use crate::view::Identity;
-use crate::{Entry, EntryKind, Layer, Listing, Snapshot, SnapshotError, SnapshotFormat, View, ViewError, materialise};
+use crate::{Entry, EntryKind, Layer, Listing, Snapshot, SnapshotError, SnapshotFormat, View, ViewError};
 
 /// Writes all that `view` shows into a new snapshot: one directory that a process can have as its root.
 ///
@@ -16,10 +16,10 @@ use crate::{Entry, EntryKind, Layer, Listing, Snapshot, SnapshotError, SnapshotF
 /// When the view cannot be read, and when the snapshot cannot be written.
 pub fn flatten(view: &View, root: &Path, format: SnapshotFormat) -> Result<Snapshot, SnapshotError> {
     let snapshot = Snapshot::create(root, format)?;
-    let entries =
-        view.walk(Path::new("")).map_err(|source| SnapshotError::Lower { path: PathBuf::new(), source: Box::new(source) })?;
-    materialise(&entries, &snapshot, None)?;
     let mut writer = SnapshotWriter::new(&snapshot, None)?;
+    for entry in view.entries() {
+        writer.put_whole(&entry.map_err(|source| SnapshotError::Lower { path: PathBuf::new(), source: Box::new(source) })?)?;
+    }
     writer.put(&root_of(view)?)?;
     writer.finish()?;
     Ok(snapshot)

@@ -18,6 +18,9 @@ pub enum DiffError {
     /// The upper directory or the layers below cannot be read.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// Entries that are made while they are asked for could not be made.
+    #[error(transparent)]
+    Made(Box<dyn std::error::Error + Send + Sync>),
     /// A file could not be compared with the one below it.
     #[error("cannot compare {} with the file below it", shown(.path))]
     Compare {

@@ -45,8 +45,8 @@ pub use merge::{has_removals, merge, settle_removals};
 pub use outline::{LARGEST_OUTLINE, read_outline, write_outline};
 pub use snapshot::{
     OWNER_MARK, OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, Wanted,
-    materialise, settle,
+    materialise, materialise_each, settle,
 };
 pub use stream::{Limits, ReadError};
 pub use unpack::{UnpackError, UnpackOptions, Unpacked, adopt, diff_id, list, unpack};
-pub use view::{Layer, Resolved, View, ViewError};
+pub use view::{Layer, Resolved, View, ViewError, Walk, Walked};

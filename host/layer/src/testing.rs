@@ -1,6 +1,6 @@
 //! What tests of several modules need.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -104,7 +104,12 @@ pub(crate) fn view(snapshots: &[&Snapshot]) -> View {
 
 /// The entries of a view, one line each: kind, mode, owner, path, and what else there is to tell.
 pub(crate) fn lines(view: &View) -> Vec<String> {
-    describe(&view.walk(Path::new("")).unwrap())
+    describe(&listing(view))
+}
+
+/// All that a view shows.
+pub(crate) fn listing(view: &View) -> Listing {
+    view.entries().collect::<Result<_, _>>().unwrap()
 }
 
 /// All that is read off a snapshot.

@@ -9,7 +9,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Timespec, T
 use windlass_builder::store::Store;
 use windlass_core::Platform;
 use windlass_layer::{
-    Compression, Entry, EntryKind, LayerOptions, Listing, Ownership, Snapshot, SnapshotFormat, materialise, write_layer,
+    Compression, DiffError, Entry, EntryKind, LayerOptions, Listing, Ownership, Snapshot, SnapshotFormat, Timestamp, View,
+    ViewError, materialise, write_changes,
 };
 
 use crate::images::Image;
@@ -21,21 +22,18 @@ type Problem = Box<dyn std::error::Error + Send + Sync>;
 /// Writes the files of `image`; those of several platforms below a directory for each, as BuildKit names them. Gives the
 /// device nodes that a directory does not get.
 pub(crate) async fn write(image: &Image, kind: ExportKind, place: &Place, store: &Arc<Store>) -> Result<Vec<PathBuf>, Problem> {
-    let (mut listing, mut kept) = (Listing::new(), Vec::new());
+    let (mut parts, mut kept) = (Vec::new(), Vec::new());
     for member in &image.members {
         let inside = Inside::new(image, member, store);
-        let files = inside.view().await.map_err(|error| error.to_string())?.walk(Path::new(""))?;
+        let view = inside.view().await.map_err(|error| error.to_string())?;
         let prefix = if image.members.len() > 1 { directory_of(&member.platform) } else { PathBuf::new() };
-        if !prefix.as_os_str().is_empty() {
-            listing.push(Entry::directory(&prefix, windlass_layer::Timestamp::default()));
-        }
-        listing.extend(files.into_iter().map(|entry| below(&prefix, entry)));
+        parts.push((prefix, view));
         kept.push(inside);
     }
     let place = place.clone();
     let written = tokio::task::spawn_blocking(move || match (kind, &place) {
-        (ExportKind::Directory, Place::Path(path)) => directory(&listing, path),
-        _ => archive(&listing, &place).map(|()| Vec::new()),
+        (ExportKind::Directory, Place::Path(path)) => directory(&entries(&parts).collect::<Result<Listing, _>>()?, path),
+        _ => archive(&parts, &place).map(|()| Vec::new()),
     });
     let written = written.await?;
     // Whose files have been read by now.
@@ -45,6 +43,14 @@ pub(crate) async fn write(image: &Image, kind: ExportKind, place: &Place, store:
 
 fn directory_of(platform: &Platform) -> PathBuf {
     PathBuf::from(platform.to_string().replace('/', "_"))
+}
+
+/// The files of all platforms, each below its prefix.
+fn entries(parts: &[(PathBuf, View)]) -> impl Iterator<Item = Result<Entry, ViewError>> + '_ {
+    parts.iter().flat_map(|(prefix, view)| {
+        let top = (!prefix.as_os_str().is_empty()).then(|| Ok(Entry::directory(prefix, Timestamp::default())));
+        top.into_iter().chain(view.entries().map(|entry| Ok(below(prefix, entry?))))
+    })
 }
 
 fn below(prefix: &Path, mut entry: Entry) -> Entry {
@@ -57,9 +63,12 @@ fn below(prefix: &Path, mut entry: Entry) -> Entry {
     entry
 }
 
-fn archive(listing: &[Entry], place: &Place) -> Result<(), Problem> {
+fn archive(parts: &[(PathBuf, View)], place: &Place) -> Result<(), Problem> {
     let options = LayerOptions { compression: Compression::None, ..LayerOptions::default() };
-    let write = |sink: &mut dyn Write| write_layer(listing, &options, sink).map(drop).map_err(Problem::from);
+    let write = |sink: &mut dyn Write| {
+        let entries = entries(parts).map(|entry| entry.map_err(DiffError::from));
+        write_changes(entries, &options, sink).map(drop).map_err(Problem::from)
+    };
     match place {
         Place::StandardOutput => write(&mut std::io::stdout().lock()),
         Place::Path(path) => crate::files::replace(path, &write),
@@ -144,7 +153,7 @@ fn finish(root: &OwnedFd, entry: &Entry) -> Result<(), Problem> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use windlass_layer::{Content, Timestamp};
+    use windlass_layer::Content;
 
     use super::*;
 

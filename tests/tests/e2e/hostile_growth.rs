@@ -1,5 +1,6 @@
 //! Images that are more than they seem: decompression bombs, many entries, many layers. None takes memory with its size.
 
+use windlass_e2e::Image;
 use windlass_e2e::base_images::{busybox_files, digest};
 use windlass_e2e::raw_tar::{Header, RawTar, octal};
 use windlass_e2e::servers::images::{Images, LAYER, config};
@@ -69,6 +70,27 @@ fn archives_of_many_entries_take_no_memory_in_proportion() {
     let (run, memory) = den.measured(den.build("FROM scratch\nADD many.tar /\n"));
     let _ = run.succeeds();
     assert!(memory < MOST_MEMORY, "{memory} MiB");
+}
+
+/// The same for a context, with links among its files. A later stage takes some of what was copied.
+#[test]
+fn contexts_of_many_files_take_no_memory_in_proportion() {
+    let den = Den::new();
+    for directory in 0..200 {
+        let path = den.workspace.path(&format!("many/{directory}"));
+        std::fs::create_dir_all(&path).unwrap();
+        (0..999).for_each(|number| std::fs::write(path.join(number.to_string()), "text").unwrap());
+        std::fs::hard_link(path.join("7"), path.join("link")).unwrap();
+    }
+    let text = "FROM scratch AS all\nCOPY . /\nFROM scratch\nCOPY --from=all /many/199 /some\nCOPY many /many\n";
+    for state in ["cold", "unchanged"] {
+        let (run, memory) = den.measured(den.build(text));
+        let _ = run.succeeds();
+        assert!(memory < MOST_MEMORY, "{state}: {memory} MiB");
+    }
+    let image = Image::read(&format!("oci:{}", den.workspace.path("out").display()), None);
+    assert_eq!(image.files.len(), 1001 + 1 + 200 * 1001, "/some and /many with all that is in them");
+    assert_eq!((image.text("some/998"), image.text("many/3/link")), ("text".to_owned(), "text".to_owned()));
 }
 
 /// Layers are unpacked side by side, but only some at a time.

@@ -2,9 +2,11 @@
 //!
 //! A context is opened once. Its directories are read when they are asked for, without following links, and what
 //! `.dockerignore` leaves out is never looked at. Whatever is read is compared with what it was when it was looked at.
+//! A context may have millions of files: what is known of them is kept for the first ones, and read again for the others.
 
 mod archive;
 mod beneath;
+mod children;
 mod error;
 mod hash;
 mod ignore;
@@ -19,17 +21,22 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use rustix::fs::{Mode, OFlags};
 use windlass_dockerfile::ignore::IgnoreRules;
 
 pub use archive::{finish_download, is_archive, unpack_archive};
+pub use children::Children;
 pub use error::ContextError;
 pub(crate) use hash::digests;
 pub use hash::{FileDigest, Pending};
 pub use tree::{Directory, FileState, Node, NodeKind};
 
 use rules::Rules;
+
+/// So many nodes are kept, which takes about 20 MB.
+const MOST_KEPT: usize = 120_000;
 
 /// A directory to build from.
 #[derive(Debug)]
@@ -38,6 +45,8 @@ pub struct Context {
     root: OwnedFd,
     rules: Rules,
     top: Node,
+    /// How many more nodes are kept.
+    room: AtomicUsize,
 }
 
 impl Context {
@@ -68,10 +77,10 @@ impl Context {
         let root = rustix::fs::open(&path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
         let stat = beneath::look_at(root.as_fd()).map_err(|errno| failed(errno.into()))?;
         let rules = rules(root.as_fd())?;
-        let kind = NodeKind::Directory(Box::new(Directory::new(PathBuf::new(), rules.top())));
+        let kind = NodeKind::Directory(Arc::new(Directory::new(PathBuf::new(), rules.top())));
         let mode = u32::from(stat.stx_mode) & 0o7777;
         let top = Node { name: OsString::new(), mode, links: stat.stx_nlink, state: FileState::from(&stat), kind };
-        Ok(Self { path, root, rules, top })
+        Ok(Self { path, root, rules, top, room: AtomicUsize::new(MOST_KEPT) })
     }
 
     /// The directory's absolute path.
@@ -97,17 +106,16 @@ impl Context {
     ///
     /// # Errors
     /// When a directory on the way cannot be read.
-    pub fn lookup(&self, path: &Path) -> Result<Option<&Node>, ContextError> {
-        let mut node = &self.top;
+    pub fn lookup(&self, path: &Path) -> Result<Option<Node>, ContextError> {
+        let mut node = self.top.clone();
         for name in path.iter() {
             let Some(directory) = node.directory() else { return Ok(None) };
-            let nodes = self.nodes(directory)?;
-            match nodes.binary_search_by(|node| node.name.as_os_str().cmp(name)) {
-                Ok(index) => node = &nodes[index],
-                Err(_) => return Ok(None),
+            match self.child(directory, name)? {
+                Some(child) => node = child,
+                None => return Ok(None),
             }
         }
-        Ok(self.is_visible(node)?.then_some(node))
+        Ok(self.is_visible(&node)?.then_some(node))
     }
 
     /// Whether something is at `path` after all, and the ignore file is why nobody sees it.
@@ -118,49 +126,42 @@ impl Context {
         self.rules.0.is_some() && there.is_ok()
     }
 
-    /// The nodes of a directory that are not left out, sorted by the bytes of their names.
-    ///
-    /// # Errors
-    /// When a directory cannot be read.
-    pub fn children<'a>(&self, directory: &'a Directory) -> Result<Vec<&'a Node>, ContextError> {
-        let mut children = Vec::new();
-        for node in self.nodes(directory)? {
-            if self.is_visible(node)? {
-                children.push(node);
-            }
-        }
-        Ok(children)
-    }
-
     /// An excluded directory is there for what a later pattern takes in again below it, and only for that.
     fn is_visible(&self, node: &Node) -> Result<bool, ContextError> {
-        let Some(directory) = node.directory().filter(|directory| directory.verdict.is_excluded) else { return Ok(true) };
-        for node in self.nodes(directory)? {
-            if self.is_visible(node)? {
-                return Ok(true);
-            }
+        match node.directory().filter(|directory| directory.verdict.is_excluded) {
+            None => Ok(true),
+            Some(directory) => Ok(self.children(directory)?.next().transpose()?.is_some()),
         }
-        Ok(false)
     }
 
-    /// Makes sure that those files are still what they were when they were looked at: to be called after they were
-    /// read, so that no layer holds what no key stands for.
+    /// What tells whether files have changed.
+    #[must_use]
+    pub fn verifier(&self) -> Verifier<'_> {
+        Verifier { context: self, open: None }
+    }
+}
+
+/// Looks whether files are still what they were when they were looked at: to be asked after they were read, so that no layer
+/// holds what no key stands for.
+#[derive(Debug)]
+pub struct Verifier<'a> {
+    context: &'a Context,
+    open: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Verifier<'_> {
+    /// Makes sure of one file. The next one costs least when it lies in the same directory.
     ///
     /// # Errors
-    /// When one has changed.
-    pub fn verify(&self, files: &[Pending<'_>]) -> Result<(), ContextError> {
-        let mut open: Option<(&Path, OwnedFd)> = None;
-        for file in files {
-            let changed = || ContextError::Changed { path: file.path.to_path_buf() };
-            let (Some(parent), Some(name)) = (file.path.parent(), file.path.file_name()) else { return Err(changed()) };
-            if open.as_ref().is_none_or(|(path, _)| *path != parent) {
-                open = Some((parent, beneath::open_directory(self.root.as_fd(), parent).map_err(|_| changed())?));
-            }
-            let state = open.as_ref().and_then(|(_, directory)| beneath::look(directory.as_fd(), name).ok());
-            if state.as_ref().map(FileState::from) != Some(file.state) {
-                return Err(changed());
-            }
+    /// When it has changed.
+    pub fn verify(&mut self, path: &Path, state: &FileState) -> Result<(), ContextError> {
+        let changed = || ContextError::Changed { path: path.to_path_buf() };
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(changed()) };
+        if self.open.as_ref().is_none_or(|(path, _)| *path != parent) {
+            let directory = beneath::open_directory(self.context.root.as_fd(), parent).map_err(|_| changed())?;
+            self.open = Some((parent.to_owned(), directory));
         }
-        Ok(())
+        let found = self.open.as_ref().and_then(|(_, directory)| beneath::look(directory.as_fd(), name).ok());
+        if found.as_ref().map(FileState::from) == Some(*state) { Ok(()) } else { Err(changed()) }
     }
 }

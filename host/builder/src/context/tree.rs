@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use windlass_layer::Timestamp;
 
@@ -24,8 +24,8 @@ pub struct FileState {
     pub changed: Timestamp,
 }
 
-/// One object of a context.
-#[derive(Debug)]
+/// One object of a context. Clones share what is known of a directory.
+#[derive(Debug, Clone)]
 pub struct Node {
     pub(super) name: OsString,
     pub(super) mode: u32,
@@ -35,10 +35,10 @@ pub struct Node {
 }
 
 /// What a node is. Sockets are left out of contexts, as they can be in no layer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum NodeKind {
     /// A directory.
-    Directory(Box<Directory>),
+    Directory(Arc<Directory>),
     /// A regular file.
     File,
     /// A symbolic link and its text.
@@ -57,7 +57,8 @@ pub struct Directory {
     /// Relative to the context; empty for the context itself.
     pub(super) path: PathBuf,
     pub(super) verdict: Verdict,
-    pub(super) nodes: OnceLock<Result<Vec<Node>, ContextError>>,
+    /// `None` for nodes that the context has no room for: they are read each time.
+    pub(super) nodes: OnceLock<Result<Option<Arc<[Node]>>, ContextError>>,
 }
 
 impl Node {
@@ -93,7 +94,7 @@ impl Node {
 
     /// Itself when it is a directory.
     #[must_use]
-    pub fn directory(&self) -> Option<&Directory> {
+    pub fn directory(&self) -> Option<&Arc<Directory>> {
         match &self.kind {
             NodeKind::Directory(directory) => Some(directory),
             _ => None,

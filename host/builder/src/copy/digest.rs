@@ -4,36 +4,49 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use windlass_layer::Content;
 
 use super::CopyError;
-use super::item::{FileItem, Item, ItemKind, Origin, Pick};
+use super::error::absolute;
+use super::item::{FileItem, Item, ItemKind, Origin, Pick, Record};
 use super::source::Source;
 use crate::context::{FileDigest, FileState, Pending};
 use crate::store::DigestMemory;
 
-/// Digests the content of every included file of `picks`.
-pub(super) fn digest_files(source: Source<'_>, picks: &mut [Pick], memory: &DigestMemory) -> Result<(), CopyError> {
-    let mut files: Vec<(&mut Item, Origin)> = Vec::new();
-    for item in picks.iter_mut().flat_map(|pick| &mut pick.items).filter(|item| item.included) {
+/// Digests the content of every included file among `records`, a part of all that were found in `source`. `pick` is the source
+/// that they go on with.
+pub(super) fn digest_files(
+    source: Source<'_>,
+    records: &mut [Record],
+    pick: &mut Option<Pick>,
+    memory: &DigestMemory,
+) -> Result<(), CopyError> {
+    let mut files: Vec<(&mut Item, PathBuf, FileState)> = Vec::new();
+    for record in records {
+        let item = match record {
+            Record::Pick(next) => {
+                *pick = Some(next.clone());
+                continue;
+            }
+            Record::Item(item) => item,
+        };
         let ItemKind::File(file) = &mut item.kind else { continue };
-        if let Content::Inline(bytes) = &file.content {
+        if let Origin::Content(Content::Inline(bytes)) = &file.origin {
             file.digest = *blake3::hash(bytes).as_bytes();
         } else {
-            let origin = origin(source, file, &item.path)?;
-            files.push((item, origin));
+            let (path, state) = looked_at(source, pick.as_ref(), item)?;
+            files.push((item, path, state));
         }
     }
-    let pending: Vec<Pending<'_>> = files.iter().map(|(_, origin)| Pending { path: &origin.path, state: origin.state }).collect();
+    let pending: Vec<Pending<'_>> = files.iter().map(|(_, path, state)| Pending { path, state: *state }).collect();
     let digests = match source {
         Source::Context(context) => context.digests(&pending, memory)?,
         Source::View(_) => crate::context::digests(&pending, memory, &open_content)?,
     };
-    for ((item, _), FileDigest { digest, capabilities }) in files.into_iter().zip(digests) {
-        if let ItemKind::File(file) = &mut item.kind {
+    for ((item, ..), FileDigest { digest, capabilities }) in files.into_iter().zip(digests) {
+        if let Some(file) = item.file_mut() {
             file.digest = digest;
         }
         // Files of a stage have told their attributes already.
@@ -44,18 +57,18 @@ pub(super) fn digest_files(source: Source<'_>, picks: &mut [Pick], memory: &Dige
     Ok(())
 }
 
-fn origin(source: Source<'_>, file: &FileItem, path: &Path) -> Result<Origin, CopyError> {
-    if let Some(origin) = &file.origin {
-        return Ok(origin.clone());
-    }
-    let Content::File(content) = &file.content else {
-        return Err(CopyError::NotUnpacked { path: path.to_path_buf() });
+/// The path of a file as the memory of digests is for, and its state.
+fn looked_at(source: Source<'_>, pick: Option<&Pick>, item: &Item) -> Result<(PathBuf, FileState), CopyError> {
+    let path = || pick.map_or_else(|| item.path.clone(), |pick| pick.path_of(item));
+    let content = match &item.kind {
+        ItemKind::File(FileItem { origin: Origin::Context(state), .. }) => return Ok((path(), *state)),
+        ItemKind::File(FileItem { origin: Origin::Content(Content::File(content)), .. }) => content,
+        _ => return Err(CopyError::NotUnpacked { path: absolute(&path()) }),
     };
-    let read =
-        |errno: rustix::io::Errno| CopyError::Read { place: source.place(), path: path.to_path_buf(), source: errno.into() };
+    let read = |errno: rustix::io::Errno| CopyError::Read { place: source.place(), path: path(), source: errno.into() };
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     let stat = rustix::fs::statx(rustix::fs::CWD, &**content, flags, StatxFlags::BASIC_STATS).map_err(read)?;
-    Ok(Origin { path: content.to_path_buf(), state: FileState::from(&stat) })
+    Ok((content.to_path_buf(), FileState::from(&stat)))
 }
 
 fn open_content(path: &Path) -> rustix::io::Result<OwnedFd> {
@@ -63,23 +76,53 @@ fn open_content(path: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(path, flags, Mode::empty())
 }
 
-/// The digest of all that the picks bring. Every field carries its length.
-pub(super) fn digest(picks: &[Pick]) -> [u8; 32] {
-    let mut hasher = Fields(blake3::Hasher::new_derive_key("windlass copy inputs 1"));
-    let mut first_names: HashMap<_, Arc<Path>> = HashMap::new();
-    for pick in picks {
-        hasher.bytes(b"pick");
-        hasher.bytes(pick.name.as_bytes());
-        first_names.clear();
-        for item in &pick.items {
-            hasher.item(item);
-            if let ItemKind::File(FileItem { identity: Some(identity), .. }) = &item.kind {
-                let first = first_names.entry(identity).or_insert_with(|| Arc::from(PathBuf::from(&item.path)));
-                hasher.bytes(first.as_os_str().as_bytes());
+/// The digest of all that is selected. Every field carries its length.
+pub(super) struct Inputs {
+    fields: Fields,
+    first_names: HashMap<u64, PathBuf>,
+    count: usize,
+    sources: usize,
+}
+
+impl Inputs {
+    pub(super) fn new() -> Self {
+        let fields = Fields(blake3::Hasher::new_derive_key("windlass copy inputs 1"));
+        Self { fields, first_names: HashMap::new(), count: 0, sources: 0 }
+    }
+
+    /// Adds the next record.
+    pub(super) fn take(&mut self, record: &Record) {
+        match record {
+            Record::Pick(pick) => {
+                self.sources += 1;
+                self.fields.bytes(b"pick");
+                self.fields.bytes(pick.name.as_bytes());
+                self.first_names.clear();
+            }
+            Record::Item(item) => {
+                self.count += usize::from(item.included);
+                self.fields.item(item);
+                if let ItemKind::File(FileItem { file: Some(file), .. }) = &item.kind {
+                    let first = self.first_names.entry(*file).or_insert_with(|| item.path.clone());
+                    self.fields.bytes(first.as_os_str().as_bytes());
+                }
             }
         }
     }
-    *hasher.0.finalize().as_bytes()
+
+    /// How many objects were selected.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many sources there are.
+    pub(super) fn sources(&self) -> usize {
+        self.sources
+    }
+
+    pub(super) fn finish(&self) -> [u8; 32] {
+        *self.fields.0.finalize().as_bytes()
+    }
 }
 
 /// A short digest of one item.
@@ -119,7 +162,7 @@ impl Fields {
             ItemKind::File(file) => {
                 self.bytes(b"file");
                 self.bytes(&file.digest);
-                self.numbers(&[u32::from(file.identity.is_some())]);
+                self.numbers(&[u32::from(file.file.is_some())]);
             }
             ItemKind::Symlink(target) => {
                 self.bytes(b"link");

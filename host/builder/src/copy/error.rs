@@ -113,6 +113,12 @@ pub enum CopyError {
         /// As written.
         owner: String,
     },
+    /// A selection that is too large for the memory cannot be kept in a file.
+    #[error("cannot keep what is to be copied in a temporary file of the store")]
+    Room {
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The content of a file is needed, but its layer has not been unpacked.
     #[error("the content of `{}` is needed, but its layer is not unpacked", path.display())]
     NotUnpacked {

@@ -8,8 +8,32 @@ use windlass_layer::{Content, Timestamp};
 
 use crate::context::FileState;
 
-/// One object of a source.
-#[derive(Debug, Clone)]
+/// A part of a selection, in the order of the instruction: a source, and then what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Record {
+    Pick(Pick),
+    Item(Item),
+}
+
+/// One source of an instruction, or one match of its pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pick {
+    /// As the instruction names it.
+    pub(super) source: String,
+    /// The name it gets in a directory.
+    pub(super) name: OsString,
+    /// The directory of the context that it comes from; nothing for heredocs and for files of a stage or image.
+    pub(super) context: Option<Arc<Path>>,
+    /// Its path in the context, stage or image.
+    pub(super) place: PathBuf,
+    /// Whether nobody changes it while it is read.
+    pub(super) is_settled: bool,
+    /// Whether it is unpacked when it is an archive.
+    pub(super) unpacks: bool,
+}
+
+/// One object of a source: parents before children, siblings by name; the first is the source itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
     /// Relative to the source; empty for the source itself.
     pub(super) path: PathBuf,
@@ -23,23 +47,7 @@ pub(super) struct Item {
     pub(super) included: bool,
 }
 
-impl Item {
-    pub(super) fn file(&self) -> Option<&FileItem> {
-        match &self.kind {
-            ItemKind::File(file) => Some(file),
-            _ => None,
-        }
-    }
-
-    pub(super) fn file_mut(&mut self) -> Option<&mut FileItem> {
-        match &mut self.kind {
-            ItemKind::File(file) => Some(file),
-            _ => None,
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ItemKind {
     Directory,
     File(FileItem),
@@ -49,39 +57,56 @@ pub(super) enum ItemKind {
     BlockDevice(u32, u32),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileItem {
     pub(super) size: u64,
-    pub(super) content: Content,
-    /// Equal for the names of one file; `None` for a file with one name.
-    pub(super) identity: Option<Identity>,
-    /// The context's file, to be verified after it was read.
-    pub(super) origin: Option<Origin>,
+    pub(super) origin: Origin,
+    /// A number that the names of one file have in common; `None` for a file of which one name is selected.
+    pub(super) file: Option<u64>,
     pub(super) digest: [u8; 32],
 }
 
-/// Where in the context a file lies, and what it was when it was looked at.
-#[derive(Debug, Clone)]
-pub(super) struct Origin {
-    pub(super) path: PathBuf,
-    pub(super) state: FileState,
+/// Where the content of a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// At its place in the context, in the state in which it was when it was looked at.
+    Context(FileState),
+    /// In a stage, an image or a heredoc.
+    Content(Content),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Identity {
-    Inode(u64, u64),
-    Path(Arc<Path>),
+impl Record {
+    pub(super) fn item_mut(&mut self) -> Option<&mut Item> {
+        match self {
+            Self::Item(item) => Some(item),
+            Self::Pick(_) => None,
+        }
+    }
 }
 
-/// One source of an instruction, or one match of its pattern.
-#[derive(Debug)]
-pub(super) struct Pick {
-    /// As the instruction names it.
-    pub(super) source: String,
-    /// The name it gets in a directory.
-    pub(super) name: OsString,
-    /// Parents before children, siblings by name; the first is the source itself.
-    pub(super) items: Vec<Item>,
-    /// Whether it is unpacked when it is an archive.
-    pub(super) unpacks: bool,
+impl Item {
+    pub(super) fn file_mut(&mut self) -> Option<&mut FileItem> {
+        match &mut self.kind {
+            ItemKind::File(file) => Some(file),
+            _ => None,
+        }
+    }
+}
+
+impl Pick {
+    /// Where an item of it lies in the context, stage or image.
+    pub(super) fn path_of(&self, item: &Item) -> PathBuf {
+        if item.path.as_os_str().is_empty() { self.place.clone() } else { self.place.join(&item.path) }
+    }
+
+    /// The content of a file of it.
+    pub(super) fn content(&self, item: &Item, file: &FileItem) -> Content {
+        match &file.origin {
+            Origin::Content(content) => content.clone(),
+            Origin::Context(_) => {
+                let context = self.context.as_deref().unwrap_or(Path::new(""));
+                Content::File(Arc::from(context.join(self.path_of(item))))
+            }
+        }
+    }
 }

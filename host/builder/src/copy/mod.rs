@@ -2,19 +2,24 @@
 //!
 //! The semantics are those of BuildKit's file operations, to the point: users' Dockerfiles were written against them.
 //! [`select`] finds the sources and digests them, which is all that a cache key needs; [`Selection::apply`] then
-//! computes the layer on top of a stage. Nothing is written unless there is an archive to be unpacked.
+//! computes the layer on top of a stage. Nothing is written unless there is an archive to be unpacked, or more is selected than
+//! the memory should hold: that goes into a file without a name. The layer of one large source is made while it is written; that
+//! of several, which may take each other's place, is put together as a snapshot.
 
 mod account;
+mod codec;
 mod digest;
 mod error;
 mod item;
 mod owner;
 mod pattern;
 mod place;
+mod records;
 mod request;
 mod resolve;
 mod select;
 mod source;
+mod streamed;
 mod taken;
 mod target;
 mod unchanged;
@@ -24,6 +29,7 @@ mod workdir;
 #[cfg(test)]
 mod conformance;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,25 +38,34 @@ use windlass_layer::{Listing, Snapshot, SnapshotFormat, Timestamp, View};
 
 pub use account::{Account, account};
 pub use error::CopyError;
+pub use records::Room;
 pub use request::Request;
 pub use select::{Part, select};
 pub(crate) use source::CONTEXT;
 pub use source::Source;
+pub use streamed::Streamed;
 pub use taken::Taken;
 pub use workdir::workdir;
 
-use crate::context::{Context, ContextError, Pending};
+use crate::context::Context;
 use crate::store::KeyBuilder;
-use item::{ItemKind, Pick};
-use place::{Attributes, Destination, place};
+use item::{FileItem, Item, ItemKind, Origin, Pick, Record};
+use place::{Attributes, Destination, Placing};
+use records::Records;
 use unpack::Laid;
 
 /// The sources of an instruction, found and digested.
 #[derive(Debug)]
 pub struct Selection {
     request: Arc<Request>,
-    picks: Vec<Pick>,
+    /// What was found in one place each.
+    groups: Vec<Records>,
     digest: [u8; 32],
+    count: usize,
+    /// How many sources the patterns have found.
+    sources: usize,
+    /// How many entries a layer may have that is kept in memory.
+    most: usize,
 }
 
 /// Where a layer goes.
@@ -65,14 +80,28 @@ pub struct Stage<'a> {
 }
 
 /// What an instruction makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Copied {
-    /// The layer, unless archives were unpacked for it.
-    pub listing: Listing,
-    /// The layer when archives were unpacked for it: all of it is on the disk.
-    pub unpacked: Option<Snapshot>,
+    /// The layer.
+    pub layer: CopiedLayer,
     /// What the user should know.
     pub warnings: Vec<Finding>,
+}
+
+/// A layer in the form in which it was made.
+#[derive(Debug)]
+pub enum CopiedLayer {
+    /// Its entries.
+    Listed(Listing),
+    /// More entries than the memory should hold, made while they are asked for.
+    Streamed(Box<Streamed>),
+    /// A directory.
+    Unpacked {
+        /// The directory.
+        snapshot: Snapshot,
+        /// Whether all of it is in the layer, as after an archive was unpacked; else what is as it was below it is left out.
+        is_whole: bool,
+    },
 }
 
 impl Selection {
@@ -101,21 +130,56 @@ impl Selection {
         self.request.stands_alone()
     }
 
-    /// Whether an archive is unpacked, which may take contents of files that are below it.
+    /// Whether the layer is put together in a directory, which may take contents of files that are below it.
     ///
     /// # Errors
     /// When a source cannot be read.
-    pub fn has_archives(&self) -> Result<bool, CopyError> {
-        for pick in self.picks.iter().filter(|pick| pick.unpacks) {
-            if unpack::is_archive(pick)? {
-                return Ok(true);
-            }
+    pub fn is_unpacked(&self) -> Result<bool, CopyError> {
+        let is_split = self.is_large() && self.only_source().is_none();
+        if is_split || !self.request.unpacks && !self.request.unpacks_remotes {
+            return Ok(is_split);
         }
-        Ok(false)
+        let mut has_archives = false;
+        self.each(&mut |pick, item, is_first| {
+            has_archives = has_archives || is_first && unpack::archive(pick, item)?.is_some();
+            Ok(())
+        })?;
+        Ok(has_archives)
     }
 
-    /// The layer that the instruction makes. When there are archives to be unpacked, it is made as a snapshot of that format at
-    /// the path `snapshot`, where nothing is yet.
+    fn is_large(&self) -> bool {
+        self.count > self.most
+    }
+
+    /// The records of a large selection that has one source.
+    fn only_source(&self) -> Option<&Records> {
+        let [group] = &self.groups[..] else { return None };
+        (self.is_large() && self.sources == 1 && self.request.files.is_empty()).then_some(group)
+    }
+
+    /// Hands over every item with its source, and whether it is the source itself.
+    fn each(&self, take: &mut dyn FnMut(&Pick, &Item, bool) -> Result<(), CopyError>) -> Result<(), CopyError> {
+        for group in &self.groups {
+            let (mut reader, mut pick, mut is_first) = (group.reader()?, None, true);
+            while let Some(record) = reader.next()? {
+                match (record, &pick) {
+                    (Cow::Borrowed(Record::Pick(next)), _) => (pick, is_first) = (Some(Cow::Borrowed(next)), true),
+                    (Cow::Owned(Record::Pick(next)), _) => (pick, is_first) = (Some(Cow::Owned(next)), true),
+                    (record, Some(pick)) => {
+                        if let Record::Item(item) = &*record {
+                            take(pick, item, is_first)?;
+                        }
+                        is_first = false;
+                    }
+                    (_, None) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The layer that the instruction makes. Where it is unpacked, it is made as a snapshot of that format at the path `snapshot`,
+    /// where nothing is yet.
     ///
     /// # Errors
     /// When the destination cannot take what is copied, an owner is unknown, or an archive cannot be unpacked.
@@ -125,19 +189,52 @@ impl Selection {
         let owner = self.request.owner.as_deref().map(|text| owner::resolve(text, lower, &mut warnings)).transpose()?;
         let attributes = Attributes { owner, mode: self.request.mode.clone(), created: stage.created };
         let destination = destination(&self.request.destination, stage.workdir);
-        let mut laid = Laid::new(lower, snapshot, format);
-        for pick in &self.picks {
-            if pick.unpacks && unpack::is_archive(pick)? {
-                laid.unpack(pick, &destination, &attributes)?;
-            } else {
-                place(laid.target(), pick, &destination, &attributes)?;
+        let layer = match self.only_source() {
+            Some(records) if !self.is_unpacked()? => self.stream(records, lower, &destination, &attributes)?,
+            _ => self.lay(Laid::new(lower, snapshot, format, self.is_large().then_some(self.most)), &destination, &attributes)?,
+        };
+        Ok(Copied { layer, warnings })
+    }
+
+    /// The layer of one large source, of which nothing is kept. It is made twice: what is wrong with it is to be known now.
+    fn stream(
+        &self,
+        records: &Records,
+        lower: Option<&View>,
+        destination: &Destination,
+        attributes: &Attributes,
+    ) -> Result<CopiedLayer, CopyError> {
+        let stream = || match records.file_reader() {
+            Some(reader) => Streamed::new(reader, lower.cloned().unwrap_or_default(), destination.clone(), attributes.clone()),
+            None => Ok(None),
+        };
+        let mut is_empty = true;
+        for entry in stream()?.into_iter().flatten() {
+            entry?;
+            is_empty = false;
+        }
+        let stream = stream()?.filter(|_| !is_empty);
+        Ok(stream.map_or_else(|| CopiedLayer::Listed(Listing::new()), |stream| CopiedLayer::Streamed(Box::new(stream))))
+    }
+
+    /// The layer of sources that may take each other's place.
+    fn lay(&self, mut laid: Laid<'_>, destination: &Destination, attributes: &Attributes) -> Result<CopiedLayer, CopyError> {
+        let mut placing: Option<Placing> = None;
+        let mut take = |pick: &Pick, item: &Item, is_first: bool| {
+            if is_first {
+                if let Some(archive) = unpack::archive(pick, item)? {
+                    return laid.unpack(archive, destination, attributes);
+                }
+                placing = Some(Placing::begin(laid.target(), pick.clone(), item, destination, attributes.clone())?);
             }
-        }
-        for pick in self.request.inline_picks(stage.created) {
-            place(laid.target(), &pick, &destination, &attributes)?;
-        }
-        let (listing, unpacked) = laid.finish()?;
-        Ok(Copied { listing, unpacked, warnings })
+            if let Some(placing) = &mut placing {
+                placing.take(laid.target(), item)?;
+            }
+            laid.spill()
+        };
+        self.each(&mut take)?;
+        self.request.heredocs(attributes.created).try_for_each(|(pick, item)| take(&pick, &item, true))?;
+        laid.finish()
     }
 
     /// Makes sure that no file of `context` has changed since it was selected. To be called when the layer has been
@@ -145,37 +242,45 @@ impl Selection {
     ///
     /// # Errors
     /// When one has.
-    pub fn verify(&self, context: &Context) -> Result<(), ContextError> {
-        let origins = self.picks.iter().flat_map(|pick| &pick.items).filter_map(|item| match &item.kind {
-            ItemKind::File(file) if item.included => file.origin.as_ref(),
-            _ => None,
-        });
-        let files: Vec<Pending<'_>> = origins.map(|origin| Pending { path: &origin.path, state: origin.state }).collect();
-        context.verify(&files)
+    pub fn verify(&self, context: &Context) -> Result<(), CopyError> {
+        let mut verifier = context.verifier();
+        self.each(&mut |pick, item, _| match &item.kind {
+            ItemKind::File(FileItem { origin: Origin::Context(state), .. }) if !pick.is_settled => {
+                Ok(verifier.verify(&pick.path_of(item), state)?)
+            }
+            _ => Ok(()),
+        })
     }
 
     /// What is selected: paths as they are known where they come from, and what stands for each.
-    #[must_use]
-    pub fn files(&self) -> Vec<(PathBuf, u64)> {
-        let of = |pick: &Pick| -> Vec<(PathBuf, u64)> {
-            let written = crate::store::shown(Path::new(&pick.source));
-            let is_pattern = windlass_dockerfile::glob::has_wildcard(&pick.source);
-            let base = if is_pattern { written.with_file_name(&pick.name) } else { written };
-            let path = |item: &item::Item| match &item.kind {
-                ItemKind::File(item::FileItem { origin: Some(origin), .. }) => origin.path.clone(),
-                _ if item.path.as_os_str().is_empty() => base.clone(),
-                _ => base.join(&item.path),
-            };
-            pick.items.iter().filter(|item| item.included).map(|item| (path(item), digest::short(item))).collect()
-        };
-        self.picks.iter().flat_map(of).filter(|(path, _)| !path.as_os_str().is_empty()).collect()
+    ///
+    /// # Errors
+    /// When what was selected cannot be read again.
+    pub fn files(&self, take: &mut dyn FnMut(PathBuf, u64)) -> Result<(), CopyError> {
+        self.each(&mut |pick, item, _| {
+            let is_context =
+                matches!(&item.kind, ItemKind::File(FileItem { origin: Origin::Context(_), .. }) if !pick.is_settled);
+            let path = if is_context { pick.path_of(item) } else { path_written(pick, item) };
+            if item.included && !path.as_os_str().is_empty() {
+                take(path, digest::short(item));
+            }
+            Ok(())
+        })
     }
 
     /// How many objects are selected.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.picks.iter().map(|pick| pick.items.iter().filter(|item| item.included).count()).sum()
+        self.count
     }
+}
+
+/// The path of an item below its source as the instruction names it.
+fn path_written(pick: &Pick, item: &Item) -> PathBuf {
+    let written = crate::store::shown(Path::new(&pick.source));
+    let is_pattern = windlass_dockerfile::glob::has_wildcard(&pick.source);
+    let base = if is_pattern { written.with_file_name(&pick.name) } else { written };
+    if item.path.as_os_str().is_empty() { base } else { base.join(&item.path) }
 }
 
 /// The place that an instruction names: below the working directory unless it is absolute. A slash, or a slash and a dot,

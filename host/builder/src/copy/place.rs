@@ -8,7 +8,7 @@ use windlass_layer::{Entry, EntryKind, Timestamp};
 
 use super::CopyError;
 use super::error::absolute;
-use super::item::{FileItem, Identity, Item, ItemKind, Pick};
+use super::item::{FileItem, Item, ItemKind, Pick};
 use super::target::{Found, Owner, Parents, Target};
 
 /// What `--chown` and `--chmod` ask for, and the time of what is made on the way.
@@ -52,67 +52,66 @@ impl Attributes {
     }
 }
 
-/// Copies what has been picked. A directory gives its contents; anything else goes into a directory under its own name.
-pub(super) fn place(
-    target: &mut Target,
-    pick: &Pick,
-    destination: &Destination,
-    attributes: &Attributes,
-) -> Result<(), CopyError> {
-    let Some(first) = pick.items.first() else { return Ok(()) };
-    let parents = attributes.parents();
-    let surely = if destination.is_directory { Some(destination.path.as_path()) } else { destination.path.parent() };
-    let directory = target.resolve(surely.unwrap_or(Path::new("")))?;
-    target.make_directories(&directory, &parents)?;
-    let mut place = target.resolve(&destination.path)?;
-    let existing = target.look(&place)?;
-    if matches!(first.kind, ItemKind::Directory) {
-        if existing.is_none() {
-            target.make_directories(&place, &parents)?;
-        }
-    } else {
-        if existing == Some(Found::Directory) {
-            place.push(&pick.name);
-        }
-        target.make_directories(place.parent().unwrap_or(Path::new("")), &parents)?;
-    }
-    Placing { target, pick, attributes, place, waiting: Vec::new(), first_names: HashMap::new() }.run()
-}
-
-/// The state of one placing.
-struct Placing<'p> {
-    target: &'p mut Target,
-    pick: &'p Pick,
-    attributes: &'p Attributes,
+/// The copying of one source, object by object. A directory gives its contents; anything else goes into a directory under its
+/// own name.
+#[derive(Debug)]
+pub(super) struct Placing {
+    pick: Pick,
+    attributes: Attributes,
     place: PathBuf,
     /// Directories that are made only when something below them is included.
-    waiting: Vec<&'p Item>,
+    waiting: Vec<Item>,
     /// Where the first name of each file with several went.
-    first_names: HashMap<&'p Identity, PathBuf>,
+    first_names: HashMap<u64, PathBuf>,
 }
 
-impl<'p> Placing<'p> {
-    fn run(mut self) -> Result<(), CopyError> {
-        for item in &self.pick.items {
-            self.waiting.retain(|directory| item.path.starts_with(&directory.path));
-            if item.included {
-                self.make_waiting(item)?;
-                self.put(item)?;
-            } else {
-                self.waiting.push(item);
+impl Placing {
+    /// Finds the place for a source of which `first` is the first object, and makes the directories on the way.
+    pub(super) fn begin(
+        target: &mut Target,
+        pick: Pick,
+        first: &Item,
+        destination: &Destination,
+        attributes: Attributes,
+    ) -> Result<Self, CopyError> {
+        let parents = attributes.parents();
+        let surely = if destination.is_directory { Some(destination.path.as_path()) } else { destination.path.parent() };
+        let directory = target.resolve(surely.unwrap_or(Path::new("")))?;
+        target.make_directories(&directory, &parents)?;
+        let mut place = target.resolve(&destination.path)?;
+        let existing = target.look(&place)?;
+        if matches!(first.kind, ItemKind::Directory) {
+            if existing.is_none() {
+                target.make_directories(&place, &parents)?;
             }
+        } else {
+            if existing == Some(Found::Directory) {
+                place.push(&pick.name);
+            }
+            target.make_directories(place.parent().unwrap_or(Path::new("")), &parents)?;
         }
-        Ok(())
+        Ok(Self { pick, attributes, place, waiting: Vec::new(), first_names: HashMap::new() })
     }
 
-    fn make_waiting(&mut self, item: &Item) -> Result<(), CopyError> {
+    /// Copies the next object.
+    pub(super) fn take(&mut self, target: &mut Target, item: &Item) -> Result<(), CopyError> {
+        self.waiting.retain(|directory| item.path.starts_with(&directory.path));
+        if !item.included {
+            self.waiting.push(item.clone());
+            return Ok(());
+        }
+        self.make_waiting(target, item)?;
+        self.put(target, item)
+    }
+
+    fn make_waiting(&mut self, target: &mut Target, item: &Item) -> Result<(), CopyError> {
         let nested = !item.path.as_os_str().is_empty();
         for directory in std::mem::take(&mut self.waiting) {
-            let path = self.at(directory);
-            match self.target.look(&path)? {
-                None => self.target.put(self.entry(directory, path, EntryKind::Directory { opaque: false }))?,
+            let path = self.at(&directory);
+            match target.look(&path)? {
+                None => target.put(self.entry(&directory, path, EntryKind::Directory { opaque: false }))?,
                 Some(Found::Directory) if nested => {
-                    if let Some(entry) = self.target.directory_mut(&path)? {
+                    if let Some(entry) = target.directory_mut(&path)? {
                         entry.mode = directory.mode;
                     }
                 }
@@ -123,29 +122,29 @@ impl<'p> Placing<'p> {
         Ok(())
     }
 
-    fn put(&mut self, item: &'p Item) -> Result<(), CopyError> {
+    fn put(&mut self, target: &mut Target, item: &Item) -> Result<(), CopyError> {
         let path = self.at(item);
         let kind = match &item.kind {
-            ItemKind::Directory => return self.put_directory(item, path),
-            ItemKind::File(file) => self.file(file, &path),
+            ItemKind::Directory => return self.put_directory(target, item, path),
+            ItemKind::File(file) => self.file(item, file, &path),
             ItemKind::Symlink(target) => EntryKind::Symlink { target: target.clone() },
             ItemKind::Fifo => EntryKind::Fifo,
             ItemKind::CharacterDevice(major, minor) => EntryKind::CharacterDevice { major: *major, minor: *minor },
             ItemKind::BlockDevice(major, minor) => EntryKind::BlockDevice { major: *major, minor: *minor },
         };
-        if self.target.look(&path)? == Some(Found::Directory) {
+        if target.look(&path)? == Some(Found::Directory) {
             return Err(CopyError::FileOverDirectory { source_path: self.pick.source.clone(), path: absolute(&path) });
         }
-        self.target.put(self.entry(item, path, kind))
+        target.put(self.entry(item, path, kind))
     }
 
-    fn put_directory(&mut self, item: &Item, path: PathBuf) -> Result<(), CopyError> {
-        match self.target.look(&path)? {
+    fn put_directory(&self, target: &mut Target, item: &Item, path: PathBuf) -> Result<(), CopyError> {
+        match target.look(&path)? {
             None => {}
             Some(Found::Directory) => {
                 let nested = !item.path.as_os_str().is_empty();
                 let replacement = nested.then(|| self.entry(item, path.clone(), EntryKind::Directory { opaque: false }));
-                let Some(entry) = self.target.directory_mut(&path)? else { return Ok(()) };
+                let Some(entry) = target.directory_mut(&path)? else { return Ok(()) };
                 // The destination itself keeps what it has but for its time.
                 entry.modified = item.modified;
                 if let Some(new) = replacement {
@@ -156,19 +155,17 @@ impl<'p> Placing<'p> {
             }
             Some(_) => return Err(self.directory_over_file(&path)),
         }
-        self.target.put(self.entry(item, path, EntryKind::Directory { opaque: false }))
+        target.put(self.entry(item, path, EntryKind::Directory { opaque: false }))
     }
 
-    fn file(&mut self, file: &'p FileItem, path: &Path) -> EntryKind {
-        let content = EntryKind::File { size: file.size, content: file.content.clone() };
-        let Some(identity) = &file.identity else { return content };
-        match self.first_names.get(identity) {
-            Some(first) => EntryKind::HardLink { target: first.clone() },
-            None => {
-                self.first_names.insert(identity, path.to_path_buf());
-                content
+    fn file(&mut self, item: &Item, file: &FileItem, path: &Path) -> EntryKind {
+        if let Some(number) = file.file {
+            if let Some(first) = self.first_names.get(&number) {
+                return EntryKind::HardLink { target: first.clone() };
             }
+            self.first_names.insert(number, path.to_path_buf());
         }
+        EntryKind::File { size: file.size, content: self.pick.content(item, file) }
     }
 
     fn at(&self, item: &Item) -> PathBuf {

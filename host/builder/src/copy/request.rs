@@ -12,7 +12,7 @@ use windlass_dockerfile::remote::{self, RemoteSource};
 use windlass_layer::{Content, Timestamp};
 
 use super::CopyError;
-use super::item::{FileItem, Item, ItemKind, Pick};
+use super::item::{FileItem, Item, ItemKind, Origin, Pick};
 use super::taken::Taken;
 use crate::store::KeyBuilder;
 
@@ -158,15 +158,10 @@ impl Request {
     }
 
     /// The heredocs: files of root with mode 644.
-    pub(super) fn inline_picks(&self, created: Timestamp) -> impl Iterator<Item = Pick> + '_ {
+    pub(super) fn heredocs(&self, created: Timestamp) -> impl Iterator<Item = (Pick, Item)> + '_ {
         self.files.iter().map(move |(name, content)| {
-            let kind = ItemKind::File(FileItem {
-                size: content.len() as u64,
-                content: Content::Inline(Arc::clone(content)),
-                identity: None,
-                origin: None,
-                digest: [0; 32],
-            });
+            let origin = Origin::Content(Content::Inline(Arc::clone(content)));
+            let kind = ItemKind::File(FileItem { size: content.len() as u64, origin, file: None, digest: [0; 32] });
             let item = Item {
                 path: PathBuf::new(),
                 kind,
@@ -177,7 +172,15 @@ impl Request {
                 xattrs: Vec::new(),
                 included: true,
             };
-            Pick { source: format!("<<{name}"), name: OsString::from(name), items: vec![item], unpacks: false }
+            let pick = Pick {
+                source: format!("<<{name}"),
+                name: OsString::from(name),
+                context: None,
+                place: PathBuf::new(),
+                is_settled: true,
+                unpacks: false,
+            };
+            (pick, item)
         })
     }
 }

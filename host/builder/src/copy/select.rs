@@ -1,6 +1,5 @@
 //! Finding the sources of an instruction.
 
-use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,12 +7,14 @@ use std::sync::Arc;
 use windlass_dockerfile::glob::{self, PathPatterns, has_wildcard, split_wildcards};
 use windlass_dockerfile::remote::without_credentials;
 
+use super::digest::{self, Inputs};
 use super::error::absolute;
-use super::item::{Identity, Item, Pick};
+use super::item::{Item, Pick, Record};
 use super::pattern::matches;
+use super::records::{Records, Room};
 use super::resolve::{Step, clean, resolve};
 use super::source::{Source, Visit, base_name};
-use super::{CopyError, Request, Selection, digest};
+use super::{CopyError, Request, Selection};
 use crate::context::Context;
 use crate::store::DigestMemory;
 
@@ -27,7 +28,7 @@ pub struct Part<'a> {
 }
 
 /// Finds the sources of an instruction in `source`, those that lie elsewhere in `parts` in their order, and digests them.
-/// Digests that `memory` knows are not computed again.
+/// Digests that `memory` knows are not computed again. What is too much for the memory goes into `room`.
 ///
 /// # Errors
 /// When a source is missing or cannot be read, or a pattern is malformed.
@@ -36,66 +37,120 @@ pub fn select(
     source: Source<'_>,
     parts: &[Part<'_>],
     memory: &DigestMemory,
+    room: &Room,
 ) -> Result<Selection, CopyError> {
-    let (mut picks, mut parts) = (Vec::new(), parts.iter());
-    // What lies in one place is digested at once, which is done by several threads.
-    let mut local = Vec::new();
-    let digested = |mut found: Vec<Pick>, source| {
-        drop_lone_identities(&mut found);
-        digest::digest_files(source, &mut found, memory).map(|()| found)
+    let (mut inputs, mut groups, mut parts) = (Inputs::new(), Vec::new(), parts.iter());
+    let mut digested = |found: Found, source| {
+        if !found.records.is_empty() {
+            groups.push(found.digested(source, memory, &mut inputs)?);
+        }
+        Ok::<(), CopyError>(())
     };
+    // What lies in one place is digested at once, which is done by several threads.
+    let mut local = Found::new(room);
     for (index, path) in request.paths.iter().enumerate() {
         let part = if request.remotes.contains_key(&index) { parts.next() } else { None };
         let Some(part) = part else {
             find(&request, source, path, &mut local)?;
             continue;
         };
-        picks.extend(digested(std::mem::take(&mut local), source)?);
-        let source = Source::Context(part.context);
-        picks.extend(digested(vec![fetched(&request, path, part)?], source)?.into_iter().map(without_origins));
+        digested(std::mem::replace(&mut local, Found::new(room)), source)?;
+        let mut remote = Found::new(room);
+        fetched(&request, path, part, &mut remote)?;
+        digested(remote, Source::Context(part.context))?;
     }
-    picks.extend(digested(local, source)?);
-    let digest = digest::digest(&picks);
-    Ok(Selection { request, picks, digest })
+    digested(local, source)?;
+    let (count, sources) = (inputs.count(), inputs.sources());
+    Ok(Selection { request, groups, digest: inputs.finish(), count, sources, most: room.most() })
 }
 
-/// The pick of a source that was fetched.
-fn fetched(request: &Request, written: &str, part: &Part<'_>) -> Result<Pick, CopyError> {
+/// What has been found, and is still to be digested.
+struct Found {
+    records: Records,
+    /// How many names of each file with several have been selected; more than two count as two.
+    names: Vec<u8>,
+}
+
+impl Found {
+    fn new(room: &Room) -> Self {
+        Self { records: Records::new(room), names: Vec::new() }
+    }
+
+    /// Takes a source: what it is, and what `filter` lets through of it.
+    fn take(&mut self, pick: Pick, source: Source<'_>, filter: &mut Filter<'_>) -> Result<(), CopyError> {
+        let place = pick.place.clone();
+        self.records.push(Record::Pick(pick))?;
+        let (records, names) = (&mut self.records, &mut self.names);
+        // The names of a file that are copied from different sources become different files.
+        let first = names.len() as u64;
+        source.items(&place, &mut |path, is_directory| filter.judge(path, is_directory), &mut |mut item| {
+            if let Some(file) = item.file_mut().and_then(|file| file.file.as_mut()) {
+                *file += first;
+                let index = usize::try_from(*file).unwrap_or(usize::MAX);
+                names.resize(names.len().max(index + 1), 0);
+                names[index] = (names[index] + 1).min(2);
+            }
+            records.push(Record::Item(item))
+        })
+    }
+
+    /// The same with the digests of all files.
+    fn digested(mut self, source: Source<'_>, memory: &DigestMemory, inputs: &mut Inputs) -> Result<Records, CopyError> {
+        let mut pick = None;
+        self.records.change(&mut |records| {
+            records.iter_mut().filter_map(Record::item_mut).for_each(|item| drop_lone_number(item, &self.names));
+            digest::digest_files(source, records, &mut pick, memory)?;
+            records.iter().for_each(|record| inputs.take(record));
+            Ok(())
+        })?;
+        Ok(self.records)
+    }
+}
+
+/// A file whose other names were not selected stands alone.
+fn drop_lone_number(item: &mut Item, names: &[u8]) {
+    if let Some(file) = item.file_mut() {
+        file.file = file.file.filter(|file| usize::try_from(*file).is_ok_and(|file| names.get(file) == Some(&2)));
+    }
+}
+
+/// Takes a source that was fetched. It needs no second look: nobody changes it.
+fn fetched(request: &Request, written: &str, part: &Part<'_>, found: &mut Found) -> Result<(), CopyError> {
     let wanted = Wanted::new(request, "")?;
-    let mut filter = Filter::new(&wanted);
-    let path = Path::new(part.file.unwrap_or_default());
-    let items = Source::Context(part.context).items(path, &mut |path, is_directory| filter.judge(path, is_directory))?;
-    Ok(Pick { source: without_credentials(written), name: base_name(path), items, unpacks: request.unpacks_remotes })
-}
-
-/// A fetched file needs no second look: nobody changes it.
-fn without_origins(mut pick: Pick) -> Pick {
-    pick.items.iter_mut().filter_map(Item::file_mut).for_each(|file| file.origin = None);
-    pick
-}
-
-fn find(request: &Request, source: Source<'_>, written: &str, picks: &mut Vec<Pick>) -> Result<(), CopyError> {
-    let wanted = Wanted::new(request, written)?;
-    let paths = if has_wildcard(&wanted.path) {
-        let pattern = clean(Path::new(&wanted.path));
-        let found = matches(source, written, &pattern.to_string_lossy())?;
-        if found.is_empty() {
-            allow_nothing(request, source, written, &pattern)?;
-        }
-        found
-    } else {
-        vec![clean(Path::new(&wanted.path))]
+    let place = PathBuf::from(part.file.unwrap_or_default());
+    let pick = Pick {
+        source: without_credentials(written),
+        name: base_name(&place),
+        context: Some(Arc::from(part.context.path())),
+        place,
+        is_settled: true,
+        unpacks: request.unpacks_remotes,
     };
-    for path in paths {
+    found.take(pick, Source::Context(part.context), &mut Filter::new(&wanted))
+}
+
+fn find(request: &Request, source: Source<'_>, written: &str, found: &mut Found) -> Result<(), CopyError> {
+    let wanted = Wanted::new(request, written)?;
+    let context: Option<Arc<Path>> = source.directory().map(Arc::from);
+    let mut take = |path: PathBuf| {
         let place = follow(source, written, &path)?;
         if let Some(required) = &wanted.required {
             follow(source, written, &path.join(required))?;
         }
-        let mut filter = Filter::new(&wanted);
-        let items = source.items(&place, &mut |path, is_directory| filter.judge(path, is_directory))?;
-        picks.push(Pick { source: written.to_owned(), name: base_name(&path), items, unpacks: request.unpacks });
+        let (name, context) = (base_name(&path), context.clone());
+        let pick = Pick { source: written.to_owned(), name, context, place, is_settled: false, unpacks: request.unpacks };
+        found.take(pick, source, &mut Filter::new(&wanted))
+    };
+    let pattern = clean(Path::new(&wanted.path));
+    if !has_wildcard(&wanted.path) {
+        return take(pattern);
     }
-    Ok(())
+    let mut is_empty = true;
+    matches(source, written, &pattern.to_string_lossy(), &mut |path| {
+        is_empty = false;
+        take(path)
+    })?;
+    if is_empty { allow_nothing(request, source, written, &pattern) } else { Ok(()) }
 }
 
 /// A pattern below a directory may match nothing only where the build takes something else of that directory.
@@ -197,22 +252,5 @@ impl<'a> Filter<'a> {
             self.open.push((path.to_path_buf(), include, exclude));
         }
         Visit { included: is_in && !is_out, descends }
-    }
-}
-
-/// A file whose other names were not selected stands alone.
-fn drop_lone_identities(picks: &mut [Pick]) {
-    for pick in picks {
-        let mut counts: HashMap<Identity, usize> = HashMap::new();
-        for file in pick.items.iter().filter_map(Item::file) {
-            if let Some(identity) = &file.identity {
-                *counts.entry(identity.clone()).or_default() += 1;
-            }
-        }
-        for file in pick.items.iter_mut().filter_map(Item::file_mut) {
-            if file.identity.as_ref().is_some_and(|identity| counts.get(identity) == Some(&1)) {
-                file.identity = None;
-            }
-        }
     }
 }

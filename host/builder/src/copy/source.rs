@@ -1,13 +1,13 @@
 //! What can be copied from: a build context, or the files of a stage or image.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use windlass_layer::{Content, Entry, EntryKind, View};
+use windlass_layer::{Entry, EntryKind, View, Walked};
 
 use super::CopyError;
-use super::item::{FileItem, Identity, Item, ItemKind, Origin};
+use super::item::{FileItem, Item, ItemKind, Origin};
 use super::resolve::Step;
 use crate::context::{Context, Node, NodeKind};
 
@@ -42,10 +42,18 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The directory of a context.
+    pub(super) fn directory(self) -> Option<&'a Path> {
+        match self {
+            Self::Context(context) => Some(context.path()),
+            Self::View(_) => None,
+        }
+    }
+
     /// What is at a path whose parents are no links.
     pub(super) fn step(self, path: &Path) -> Result<Step, CopyError> {
         Ok(match self {
-            Self::Context(context) => match context.lookup(path)?.map(Node::kind) {
+            Self::Context(context) => match context.lookup(path)?.as_ref().map(Node::kind) {
                 None => Step::Missing,
                 Some(NodeKind::Directory(_)) => Step::Directory,
                 Some(NodeKind::Symlink(target)) => Step::Link(target.clone()),
@@ -60,57 +68,63 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// The names in a directory, sorted.
-    pub(super) fn names(self, path: &Path) -> Result<Vec<OsString>, CopyError> {
+    /// The names in a directory, sorted; none when it is no directory.
+    pub(super) fn names(self, path: &Path) -> Result<Names<'a>, CopyError> {
         match self {
             Self::Context(context) => {
-                let Some(directory) = context.lookup(path)?.and_then(Node::directory) else { return Ok(Vec::new()) };
-                Ok(context.children(directory)?.into_iter().map(|node| node.name().to_os_string()).collect())
+                let node = context.lookup(path)?;
+                let Some(directory) = node.as_ref().and_then(Node::directory) else { return Ok(Box::new(std::iter::empty())) };
+                Ok(Box::new(context.children(directory)?.map(|node| Ok(node?.name().to_os_string()))))
             }
-            Self::View(view) => Ok(view.read_dir(path)?),
+            Self::View(view) => Ok(Box::new(view.read_dir(path)?.into_iter().map(Ok))),
         }
     }
 
-    /// The object at `path`, which is no link, and all below it that `judge` lets through.
-    pub(super) fn items(self, path: &Path, judge: &mut Judge<'_>) -> Result<Vec<Item>, CopyError> {
+    /// Hands to `take` the object at `path`, which is no link, and all below it that `judge` lets through.
+    pub(super) fn items(self, path: &Path, judge: &mut Judge<'_>, take: &mut Take<'_>) -> Result<(), CopyError> {
         match self {
-            Self::Context(context) => context_items(context, path, judge),
-            Self::View(view) => view_items(view, path, judge),
+            Self::Context(context) => context_items(context, path, judge, take),
+            Self::View(view) => view_items(view, path, judge, take),
         }
     }
 }
 
-fn context_items(context: &Context, path: &Path, judge: &mut Judge<'_>) -> Result<Vec<Item>, CopyError> {
-    let Some(top) = context.lookup(path)? else { return Ok(Vec::new()) };
+/// The names in a directory, read while they are asked for.
+pub(super) type Names<'a> = Box<dyn Iterator<Item = Result<OsString, CopyError>> + 'a>;
+
+/// Given every object of a source, parents first.
+pub(super) type Take<'t> = dyn FnMut(Item) -> Result<(), CopyError> + 't;
+
+fn context_items(context: &Context, path: &Path, judge: &mut Judge<'_>, take: &mut Take<'_>) -> Result<(), CopyError> {
+    let Some(top) = context.lookup(path)? else { return Ok(()) };
+    let mut files = HashMap::new();
+    // Directories whose children are to be visited, deepest last; paths can be too deep for recursion.
+    let mut open = Vec::new();
     if let Some(directory) = top.directory() {
         context.prefetch(directory)?;
+        open.push((PathBuf::new(), context.children(directory)?));
     }
-    let mut items = vec![context_item(context, top, path, PathBuf::new(), true)];
-    // Directories whose children are to be visited, deepest last; paths can be too deep for recursion.
-    let mut open = vec![(PathBuf::new(), children(context, top)?)];
+    take(context_item(&top, PathBuf::new(), true, &mut files))?;
     while let Some((relative, rest)) = open.last_mut() {
-        let Some(node) = rest.next() else {
+        let Some(node) = rest.next().transpose()? else {
             open.pop();
             continue;
         };
         let below = relative.join(node.name());
         let visit = judge(&below, node.directory().is_some());
-        if visit.descends && node.directory().is_some() {
-            open.push((below.clone(), children(context, node)?));
+        let entered = node.directory().filter(|_| visit.descends);
+        if let Some(directory) = entered {
+            open.push((below.clone(), context.children(directory)?));
         }
-        if visit.included || visit.descends && node.directory().is_some() {
-            items.push(context_item(context, node, &path.join(&below), below, visit.included));
+        if visit.included || entered.is_some() {
+            take(context_item(&node, below, visit.included, &mut files))?;
         }
     }
-    Ok(items)
+    Ok(())
 }
 
-fn children<'a>(context: &Context, node: &'a Node) -> Result<std::vec::IntoIter<&'a Node>, CopyError> {
-    let children = node.directory().map(|directory| context.children(directory)).transpose()?;
-    Ok(children.unwrap_or_default().into_iter())
-}
-
-fn context_item(context: &Context, node: &Node, path: &Path, relative: PathBuf, included: bool) -> Item {
+/// `files` has a number for each file of which a name has come and that has several.
+fn context_item(node: &Node, path: PathBuf, included: bool, files: &mut HashMap<(u64, u64), u64>) -> Item {
     let state = *node.state();
     let kind = match node.kind() {
         NodeKind::Directory(_) => ItemKind::Directory,
@@ -118,27 +132,19 @@ fn context_item(context: &Context, node: &Node, path: &Path, relative: PathBuf, 
         NodeKind::Fifo => ItemKind::Fifo,
         NodeKind::CharacterDevice(major, minor) => ItemKind::CharacterDevice(*major, *minor),
         NodeKind::BlockDevice(major, minor) => ItemKind::BlockDevice(*major, *minor),
-        NodeKind::File => ItemKind::File(FileItem {
-            size: state.size,
-            content: Content::File(Arc::from(context.path().join(path))),
-            identity: (node.links() > 1).then_some(Identity::Inode(state.device, state.inode)),
-            origin: Some(Origin { path: path.to_path_buf(), state }),
-            digest: [0; 32],
-        }),
+        NodeKind::File => {
+            let next = files.len() as u64;
+            let file = (node.links() > 1).then(|| *files.entry((state.device, state.inode)).or_insert(next));
+            ItemKind::File(FileItem { size: state.size, origin: Origin::Context(state), file, digest: [0; 32] })
+        }
     };
-    Item { path: relative, kind, mode: node.mode(), uid: 0, gid: 0, modified: state.modified, xattrs: Vec::new(), included }
+    Item { path, kind, mode: node.mode(), uid: 0, gid: 0, modified: state.modified, xattrs: Vec::new(), included }
 }
 
-fn view_items(view: &View, path: &Path, judge: &mut Judge<'_>) -> Result<Vec<Item>, CopyError> {
-    let mut items = Vec::new();
-    let mut skipped: Option<PathBuf> = None;
-    // A walk of the root leaves the root itself out.
-    let root = if path.as_os_str().is_empty() { view.lookup(path)? } else { None };
-    for entry in root.into_iter().chain(view.walk(path)?) {
+fn view_items(view: &View, path: &Path, judge: &mut Judge<'_>, take: &mut Take<'_>) -> Result<(), CopyError> {
+    let mut walk = view.walk(path);
+    while let Some(Walked { entry, file }) = walk.next().transpose()? {
         let relative = entry.path.strip_prefix(path).unwrap_or(&entry.path).to_path_buf();
-        if skipped.as_ref().is_some_and(|skipped| relative.starts_with(skipped)) {
-            continue;
-        }
         let is_directory = matches!(entry.kind, EntryKind::Directory { .. });
         let visit = if relative.as_os_str().is_empty() {
             Visit { included: true, descends: true }
@@ -146,38 +152,32 @@ fn view_items(view: &View, path: &Path, judge: &mut Judge<'_>) -> Result<Vec<Ite
             judge(&relative, is_directory)
         };
         if is_directory && !visit.descends {
-            skipped = Some(relative.clone());
+            walk.leave();
         }
-        if visit.included || is_directory && visit.descends {
-            items.extend(view_item(view, entry, relative, visit.included)?);
+        if (visit.included || is_directory && visit.descends)
+            && let Some(item) = view_item(entry, file, relative, visit.included)
+        {
+            take(item)?;
         }
     }
-    Ok(items)
+    Ok(())
 }
 
-fn view_item(view: &View, entry: Entry, relative: PathBuf, included: bool) -> Result<Option<Item>, CopyError> {
-    let identity = |path: &Path| Some(Identity::Path(Arc::from(path)));
-    let file = |size, content, identity| ItemKind::File(FileItem { size, content, identity, origin: None, digest: [0; 32] });
+fn view_item(entry: Entry, file: Option<u64>, path: PathBuf, included: bool) -> Option<Item> {
     let kind = match entry.kind {
         EntryKind::Directory { .. } => ItemKind::Directory,
-        EntryKind::File { size, content } => file(size, content, identity(&entry.path)),
-        EntryKind::HardLink { target } => match view.lookup(&target)?.map(|entry| entry.kind) {
-            Some(EntryKind::File { size, content }) => file(size, content, identity(&target)),
-            // Pipes, devices and links have several names, too. Their copies have one each.
-            Some(EntryKind::Symlink { target }) => ItemKind::Symlink(target),
-            Some(EntryKind::Fifo) => ItemKind::Fifo,
-            Some(EntryKind::CharacterDevice { major, minor }) => ItemKind::CharacterDevice(major, minor),
-            Some(EntryKind::BlockDevice { major, minor }) => ItemKind::BlockDevice(major, minor),
-            _ => return Err(CopyError::NotUnpacked { path: super::error::absolute(&entry.path) }),
-        },
+        EntryKind::File { size, content } => {
+            ItemKind::File(FileItem { size, origin: Origin::Content(content), file, digest: [0; 32] })
+        }
+        // Pipes, devices and links have several names, too. Their copies have one each.
         EntryKind::Symlink { target } => ItemKind::Symlink(target),
         EntryKind::Fifo => ItemKind::Fifo,
         EntryKind::CharacterDevice { major, minor } => ItemKind::CharacterDevice(major, minor),
         EntryKind::BlockDevice { major, minor } => ItemKind::BlockDevice(major, minor),
-        EntryKind::Whiteout => return Ok(None),
+        EntryKind::HardLink { .. } | EntryKind::Whiteout => return None,
     };
     let Entry { mode, uid, gid, modified, xattrs, .. } = entry;
-    Ok(Some(Item { path: relative, kind, mode, uid, gid, modified, xattrs, included }))
+    Some(Item { path, kind, mode, uid, gid, modified, xattrs, included })
 }
 
 /// The last part of a path, as a directory it is put into would name it.

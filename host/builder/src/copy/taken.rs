@@ -28,8 +28,12 @@ impl Taken {
         paths.iter().any(|written| {
             let path = clean(Path::new(written));
             if has_wildcard(written) {
-                let found = matches(source, written, &path.to_string_lossy()).unwrap_or_default();
-                return found.iter().any(|found| is_near(found));
+                let mut brings = false;
+                let found = matches(source, written, &path.to_string_lossy(), &mut |found| {
+                    brings |= is_near(&found);
+                    Ok(())
+                });
+                return found.is_ok() && brings;
             }
             let resolved = resolve(&path, |path| source.step(path));
             resolved.is_ok_and(|taken| is_near(&taken) && source.step(&taken).is_ok_and(|step| step != Step::Missing))

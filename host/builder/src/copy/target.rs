@@ -44,12 +44,19 @@ pub(super) struct Target {
     index: HashMap<PathBuf, usize>,
     /// Files of this layer that have further names in it, with those names.
     links: HashMap<PathBuf, Vec<PathBuf>>,
+    /// Directories of this layer that have been taken out of it, as far as they may come up again.
+    settled: Vec<PathBuf>,
 }
 
 impl Target {
     /// A layer on top of `lower`; none for one that stands by itself.
     pub(super) fn new(lower: Option<View>) -> Self {
-        Self { lower, entries: Vec::new(), index: HashMap::new(), links: HashMap::new() }
+        Self { lower, entries: Vec::new(), index: HashMap::new(), links: HashMap::new(), settled: Vec::new() }
+    }
+
+    /// How many entries it holds, those that were removed again among them.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// All that has come into the new layer.
@@ -68,13 +75,32 @@ impl Target {
 
     /// What is at a path whose parents are no links. The root is always there.
     pub(super) fn look(&self, path: &Path) -> Result<Option<Found>, CopyError> {
-        if path.as_os_str().is_empty() {
+        if path.as_os_str().is_empty() || self.is_settled(path) {
             return Ok(Some(Found::Directory));
         }
         if let Some(entry) = self.new_entry(path) {
             return Ok(found(entry));
         }
         Ok(self.lower_entry(path)?.as_ref().and_then(found))
+    }
+
+    /// Takes out what has come into the new layer. For one source, whose objects come in the order of a walk: none of them
+    /// concerns an entry that was made for one before, but for the directories that it lies in.
+    pub(super) fn take_settled(&mut self) -> Listing {
+        let entries: Listing = self.entries.drain(..).flatten().collect();
+        self.index.clear();
+        self.links.clear();
+        for entry in &entries {
+            self.settled.retain(|directory| entry.path.starts_with(directory));
+            if is_directory(entry) {
+                self.settled.push(entry.path.clone());
+            }
+        }
+        entries
+    }
+
+    fn is_settled(&self, path: &Path) -> bool {
+        self.settled.iter().any(|directory| directory == path)
     }
 
     fn new_entry(&self, path: &Path) -> Option<&Entry> {
@@ -86,7 +112,8 @@ impl Target {
         self.index.get(path).and_then(|index| self.entries[*index].as_mut())
     }
 
-    fn lower_entry(&self, path: &Path) -> Result<Option<Entry>, CopyError> {
+    /// What is below the new layer at a path.
+    pub(super) fn lower_entry(&self, path: &Path) -> Result<Option<Entry>, CopyError> {
         let Some(lower) = &self.lower else { return Ok(None) };
         Ok(lower.lookup(path)?)
     }
@@ -168,7 +195,7 @@ impl Target {
     fn bring_up_parents(&mut self, path: &Path) -> Result<(), CopyError> {
         let mut above: Vec<PathBuf> = Vec::new();
         for ancestor in path.ancestors().skip(1) {
-            if ancestor.as_os_str().is_empty() || self.index.contains_key(ancestor) {
+            if ancestor.as_os_str().is_empty() || self.index.contains_key(ancestor) || self.is_settled(ancestor) {
                 break;
             }
             above.push(ancestor.to_path_buf());

@@ -46,7 +46,8 @@ pub(super) fn leave_out(
     Ok(kept)
 }
 
-fn is_same(below: &Entry, entry: &Entry) -> Result<bool, ViewError> {
+/// Whether a new entry is what is below it already.
+pub(super) fn is_same(below: &Entry, entry: &Entry) -> Result<bool, ViewError> {
     let capability = |entry: &Entry| entry.xattrs.iter().find(|(name, _)| name == CAPABILITY).map(|(_, value)| value.clone());
     let attributes = |entry: &Entry| (entry.mode, entry.uid, entry.gid, capability(entry));
     if attributes(below) != attributes(entry) {

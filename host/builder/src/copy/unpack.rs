@@ -6,15 +6,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use windlass_layer::{Addition, Content, Layer, Limits, Listing, Snapshot, SnapshotError, SnapshotFormat, View, materialise};
+use windlass_layer::{Addition, Content, Layer, Limits, Snapshot, SnapshotError, SnapshotFormat, View, materialise};
 
-use super::CopyError;
 use super::error::absolute;
-use super::item::{ItemKind, Pick};
+use super::item::{Item, ItemKind, Pick};
 use super::place::{Attributes, Destination};
 use super::target::{Owner, Target};
+use super::{CopiedLayer, CopyError};
 
-/// A layer in the making: a listing, and once an archive has been unpacked for it, a snapshot with all that came before.
+/// A layer in the making: a listing; once an archive has been unpacked for it, or the listing is large, a snapshot with all that
+/// came before.
 #[derive(Debug)]
 pub(super) struct Laid<'a> {
     lower: View,
@@ -22,13 +23,16 @@ pub(super) struct Laid<'a> {
     root: &'a Path,
     format: SnapshotFormat,
     snapshot: Option<Snapshot>,
+    has_archives: bool,
+    /// How many entries the listing may have, when there are more in all.
+    most: Option<usize>,
 }
 
 impl<'a> Laid<'a> {
-    /// A layer on top of `lower`; archives make it a snapshot at `root`.
-    pub(super) fn new(lower: Option<&'a View>, root: &'a Path, format: SnapshotFormat) -> Self {
+    /// A layer on top of `lower`; archives, and more than `most` entries, make it a snapshot at `root`.
+    pub(super) fn new(lower: Option<&'a View>, root: &'a Path, format: SnapshotFormat, most: Option<usize>) -> Self {
         let lower = lower.cloned().unwrap_or_default();
-        Self { target: Target::new(Some(lower.clone())), lower, root, format, snapshot: None }
+        Self { target: Target::new(Some(lower.clone())), lower, root, format, snapshot: None, has_archives: false, most }
     }
 
     /// What takes further sources.
@@ -36,8 +40,23 @@ impl<'a> Laid<'a> {
         &mut self.target
     }
 
-    /// Unpacks what has been picked. The destination is a directory then, whatever it is written like.
-    pub(super) fn unpack(&mut self, pick: &Pick, destination: &Destination, attributes: &Attributes) -> Result<(), CopyError> {
+    /// Keeps the listing small: to be called after each object.
+    pub(super) fn spill(&mut self) -> Result<(), CopyError> {
+        if self.most.is_none_or(|most| self.target.len() <= most) {
+            return Ok(());
+        }
+        let snapshot = self.flushed()?;
+        self.go_on_above(snapshot)
+    }
+
+    /// Unpacks an archive. The destination is a directory then, whatever it is written like.
+    pub(super) fn unpack(
+        &mut self,
+        archive: Archive<'_>,
+        destination: &Destination,
+        attributes: &Attributes,
+    ) -> Result<(), CopyError> {
+        self.has_archives = true;
         let place = self.target.resolve(&destination.path)?;
         self.target.make_directories(&place, &attributes.plain_parents())?;
         let snapshot = self.flushed()?;
@@ -48,22 +67,24 @@ impl<'a> Laid<'a> {
             refuses_devices: false,
             limits: Limits::default(),
         };
-        if let Some(stream) = open(pick)? {
-            windlass_layer::unpack_archive(stream, &snapshot, &addition)
-                .map_err(|source| CopyError::Archive { source_path: pick.source.clone(), source })?;
-        }
+        windlass_layer::unpack_archive(archive.stream, &snapshot, &addition)
+            .map_err(|source| CopyError::Archive { source_path: archive.name.to_owned(), source })?;
+        self.go_on_above(snapshot)
+    }
+
+    fn go_on_above(&mut self, snapshot: Snapshot) -> Result<(), CopyError> {
         let layer = Layer::directory(&snapshot)?;
         self.target = Target::new(Some(self.lower.with(layer)));
         self.snapshot = Some(snapshot);
         Ok(())
     }
 
-    /// The layer: a listing, or a snapshot and nothing in the listing.
-    pub(super) fn finish(mut self) -> Result<(Listing, Option<Snapshot>), CopyError> {
+    /// The layer: a listing, or a snapshot.
+    pub(super) fn finish(mut self) -> Result<CopiedLayer, CopyError> {
         if self.snapshot.is_none() {
-            return Ok((self.target.into_changes()?, None));
+            return Ok(CopiedLayer::Listed(self.target.into_changes()?));
         }
-        Ok((Listing::new(), Some(self.flushed()?)))
+        Ok(CopiedLayer::Unpacked { snapshot: self.flushed()?, is_whole: self.has_archives })
     }
 
     /// The snapshot with what the target has taken.
@@ -78,23 +99,33 @@ impl<'a> Laid<'a> {
     }
 }
 
-/// Whether what has been picked is an archive.
-pub(super) fn is_archive(pick: &Pick) -> Result<bool, CopyError> {
-    Ok(open(pick)?.is_some_and(windlass_layer::is_archive))
+/// An archive that is copied from.
+pub(super) struct Archive<'p> {
+    /// As the instruction names it.
+    name: &'p str,
+    stream: Box<dyn Read + Send>,
 }
 
-/// The content of a file that has been picked; nothing for anything else.
-fn open(pick: &Pick) -> Result<Option<Box<dyn Read + Send>>, CopyError> {
-    let Some(ItemKind::File(file)) = pick.items.first().map(|item| &item.kind) else { return Ok(None) };
-    match &file.content {
-        Content::Inline(bytes) => Ok(Some(Box::new(Cursor::new(bytes.clone())))),
+/// The first object of a source as an archive, if it is one and is to be unpacked.
+pub(super) fn archive<'p>(pick: &'p Pick, first: &Item) -> Result<Option<Archive<'p>>, CopyError> {
+    let ItemKind::File(file) = &first.kind else { return Ok(None) };
+    let content = pick.content(first, file);
+    if !pick.unpacks || !windlass_layer::is_archive(open(pick, &content)?) {
+        return Ok(None);
+    }
+    Ok(Some(Archive { name: &pick.source, stream: open(pick, &content)? }))
+}
+
+fn open(pick: &Pick, content: &Content) -> Result<Box<dyn Read + Send>, CopyError> {
+    match content {
+        Content::Inline(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
         Content::Absent => Err(CopyError::NotUnpacked { path: absolute(Path::new(&pick.source)) }),
         Content::File(path) => {
             let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
             let file = File::options().read(true).custom_flags(flags).open(path);
             let path = PathBuf::from(&pick.source);
             let file = file.map_err(|source| CopyError::Read { place: "the sources", path, source })?;
-            Ok(Some(Box::new(io::BufReader::with_capacity(64 * 1024, file))))
+            Ok(Box::new(io::BufReader::with_capacity(64 * 1024, file)))
         }
     }
 }

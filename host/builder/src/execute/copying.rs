@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use windlass_core::Finding;
-use windlass_layer::{Listing, Snapshot, View};
+use windlass_layer::{Changes, DiffError, Listing, Snapshot, View};
 
 use super::error::{BuildError, Problem};
 use super::files::Files;
@@ -13,7 +12,7 @@ use super::lineage::Continues;
 use super::remote::Fetched;
 use super::session::{EntrySource, Made, Session};
 use super::stage::{Effect, StageState};
-use crate::copy::{self, Part, Request, Selection, Stage};
+use crate::copy::{self, CopiedLayer, Part, Request, Room, Selection, Stage};
 use crate::store::{KeyBuilder, SnapshotId, StepKey, StepRecord};
 
 /// What a copy depends on, found out as far as it takes to look into the cache.
@@ -52,7 +51,8 @@ pub(crate) async fn prepare(
             let request = Arc::new(request);
             let parts: Vec<Part<'_>> =
                 fetched.iter().map(|fetched| Part { context: &fetched.context, file: fetched.file.as_deref() }).collect();
-            let selection = copy::select(request, source.source(), &parts, &memory).map_err(unplaced)?;
+            let room = Room::new(worker.store.scratch());
+            let selection = copy::select(request, source.source(), &parts, &memory, &room).map_err(unplaced)?;
             // What was found out about files is worth keeping, but no build fails for it.
             let _ = worker.store.save_digests(&memory);
             let key = selection.key(builder, &workdir).finish();
@@ -76,31 +76,64 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
         chosen.apply(&stage, &snapshot, format)
     };
     let (copied, view) = layers.used(session, apply).await?;
-    let keys = std::iter::once(key).chain(shortcut).collect();
-    let Some(snapshot) = copied.unpacked else {
-        let verify = move || files.verify(&selection).map_err(Problem::from_error);
-        let entries = Arc::new(copied.listing);
-        let made = made(EntrySource::Listed(Arc::clone(&entries)), keys, created, Box::new(verify));
-        return finish(session, below, copied.warnings, key, (made, entries));
-    };
     copied.warnings.into_iter().for_each(|warning| session.events.notice(warning));
-    let root = if selection.stands_alone() { view_of(&below, session).await?.lookup(Path::new("")) } else { Ok(None) };
-    let root = root.map_err(failed)?;
-    let (worker, id) = (Arc::clone(session), session.snapshot_id(&key));
-    let (snapshot, changes) = session
-        .blocking(move || {
-            // Once it is in the store, the directory counts: nothing of it may be something else than its key says.
-            files.verify(&selection).map_err(failed)?;
-            windlass_layer::materialise(root.as_slice(), &snapshot, None).map_err(failed)?;
-            let snapshot = kept(&worker, &id, &snapshot)?;
+    let keys = std::iter::once(key).chain(shortcut).collect();
+    let verify = Box::new({
+        let (files, selection) = (files.clone(), Arc::clone(&selection));
+        move || files.verify(&selection).map_err(Problem::from_error)
+    });
+    match copied.layer {
+        CopiedLayer::Listed(entries) => {
+            let entries = Arc::new(entries);
+            let made = made(EntrySource::Listed(Arc::clone(&entries)), keys, created, verify);
+            finish(session, below, key, (made, entries))
+        }
+        CopiedLayer::Streamed(entries) => {
+            let entries = entries.map(|entry| entry.map_err(|error| DiffError::Made(Box::new(error))));
+            let made = made(EntrySource::Read(Box::new(entries)), keys, created.clone(), verify);
+            let layer = BuildLayer::streamed(session.snapshot_id(&key), session.write_layer(made), below);
+            Ok(Effect { layer: Some(layer), key, created })
+        }
+        CopiedLayer::Unpacked { snapshot, is_whole } => {
+            let root = if selection.stands_alone() { view_of(&below, session).await?.lookup(Path::new("")) } else { Ok(None) };
+            let root = root.map_err(failed)?;
+            let (worker, id) = (Arc::clone(session), session.snapshot_id(&key));
+            let left = session.blocking(move || {
+                // Once it is in the store, the directory counts: nothing of it may be something else than its key says.
+                files.verify(&selection).map_err(failed)?;
+                windlass_layer::materialise(root.as_slice(), &snapshot, None).map_err(failed)?;
+                left(&worker, &id, &snapshot, is_whole, &view)
+            });
+            let left = left.await?;
             drop(staging);
-            let changes = windlass_layer::contents(&snapshot, &view).map_err(failed)?;
-            Ok((snapshot, changes))
-        })
-        .await?;
-    let made = made(EntrySource::OnDisk(Box::new(changes)), keys, created.clone(), Box::new(|| Ok(())));
-    let layer = BuildLayer::left(session.snapshot_id(&key), session.write_layer(made), snapshot, below).map_err(Arc::new)?;
-    Ok(Effect { layer: Some(layer), key, created })
+            let Some((snapshot, changes)) = left else { return unchanged(session, &keys, key, created) };
+            let made = made(EntrySource::Read(Box::new(changes)), keys, created.clone(), Box::new(|| Ok(())));
+            let id = session.snapshot_id(&key);
+            let layer = BuildLayer::left(id, session.write_layer(made), snapshot, below).map_err(Arc::new)?;
+            Ok(Effect { layer: Some(layer), key, created })
+        }
+    }
+}
+
+/// Moves a snapshot into the store, and tells what of it is in the layer; nothing when nothing is.
+fn left(
+    session: &Session,
+    id: &SnapshotId,
+    snapshot: &Snapshot,
+    is_whole: bool,
+    below: &View,
+) -> Result<Option<(Snapshot, Changes)>, Arc<BuildError>> {
+    let changes = |snapshot| {
+        let changes =
+            if is_whole { windlass_layer::contents(snapshot, below) } else { windlass_layer::diff(snapshot, below, &[]) };
+        changes.map_err(failed)
+    };
+    if changes(snapshot)?.is_empty().map_err(failed)? {
+        return Ok(None);
+    }
+    let snapshot = kept(session, id, snapshot)?;
+    let changes = changes(&snapshot)?;
+    Ok(Some((snapshot, changes)))
 }
 
 /// What a copy looks at of the layers below it.
@@ -113,8 +146,8 @@ async fn layers_below(
         return Ok(LayersBelow::empty());
     }
     let selection = Arc::clone(selection);
-    let has_archives = session.blocking(move || selection.has_archives().map_err(unplaced)).await?;
-    if has_archives { LayersBelow::whole(state.layers.clone(), session).await } else { LayersBelow::of(state, session).await }
+    let is_unpacked = session.blocking(move || selection.is_unpacked().map_err(unplaced)).await?;
+    if is_unpacked { LayersBelow::whole(state.layers.clone(), session).await } else { LayersBelow::of(state, session).await }
 }
 
 /// Moves a snapshot into the store, unless it has it already.
@@ -153,28 +186,32 @@ pub(crate) async fn workdir(
     let (created, time) = (session.now(), session.timestamp());
     let (path, user) = (path.to_owned(), state.image.config.user.clone());
     let make = move |view: &View| copy::workdir(&Stage { view: Some(view), workdir: "/", created: time }, &path, Some(&user));
-    let (copied, _) = layers.used(session, make).await?;
-    let entries = Arc::new(copied.listing);
+    let ((entries, warnings), _) = layers.used(session, make).await?;
+    warnings.into_iter().for_each(|warning| session.events.notice(warning));
+    let entries = Arc::new(entries);
     let made = made(EntrySource::Listed(Arc::clone(&entries)), vec![key], created, Box::new(|| Ok(())));
-    finish(session, below, copied.warnings, key, (made, entries))
+    finish(session, below, key, (made, entries))
 }
 
 fn finish(
     session: &Arc<Session>,
     below: Vec<Arc<BuildLayer>>,
-    warnings: Vec<Finding>,
     key: StepKey,
     (made, entries): (Made, Arc<Listing>),
 ) -> Result<Effect, Arc<BuildError>> {
-    warnings.into_iter().for_each(|warning| session.events.notice(warning));
     let created = made.created.clone();
     if entries.is_empty() {
-        session.record(&made.keys, &StepRecord { layer: None, created: created.clone(), continues: None })?;
-        return Ok(Effect { layer: None, key, created });
+        return unchanged(session, &made.keys, key, created);
     }
     let id = session.snapshot_id(&key);
     let layer = BuildLayer::listed(id, session.write_layer(made), entries, below);
     Ok(Effect { layer: Some(layer), key, created })
+}
+
+/// The effect of a step that leaves everything as it was.
+fn unchanged(session: &Session, keys: &[StepKey], key: StepKey, created: String) -> Result<Effect, Arc<BuildError>> {
+    session.record(keys, &StepRecord { layer: None, created: created.clone(), continues: None })?;
+    Ok(Effect { layer: None, key, created })
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Arc<BuildError> {

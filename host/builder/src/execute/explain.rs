@@ -9,7 +9,7 @@ use super::run::{Command, has_one_id};
 use super::session::Session;
 use super::stage::{StageState, Walk};
 use crate::copy::{Request, Selection};
-use crate::store::{Change, Inputs, KeyBuilder, Ledger, StepKey, in_words};
+use crate::store::{Change, FileSums, Inputs, KeyBuilder, Ledger, StepKey, in_words};
 
 /// The instruction as it reads once its variables are filled in.
 const INSTRUCTION: &str = "the instruction";
@@ -77,7 +77,11 @@ pub(super) fn of_stage_copy(session: &Session, state: &StageState, text: &str, r
 
 /// What a copy of selected files depends on.
 pub(super) fn of_files(session: &Session, state: &StageState, text: &str, request: &Request, selection: &Selection) -> Inputs {
-    of_request(session, state, text, request).files(selection.files())
+    let mut files = FileSums::default();
+    let read = selection.files(&mut |path, digest| files.add(&path, digest));
+    // What cannot be read is not told: it is an explanation and no more.
+    let files = if read.is_ok() { files } else { FileSums::default() };
+    of_request(session, state, text, request).files(files)
 }
 
 /// What a WORKDIR depends on.

@@ -7,8 +7,8 @@ use windlass_layer::View;
 use super::error::BuildError;
 use super::layer::{BuildLayer, view_of};
 use super::session::Session;
-use crate::context::{Context, ContextError};
-use crate::copy::{Selection, Source};
+use crate::context::Context;
+use crate::copy::{CopyError, Selection, Source};
 use crate::store::{DigestMemory, StepKey, Store};
 
 /// A source of files.
@@ -56,7 +56,7 @@ impl Files {
     }
 
     /// Makes sure that what was selected has not changed since.
-    pub(crate) fn verify(&self, selection: &Selection) -> Result<(), ContextError> {
+    pub(crate) fn verify(&self, selection: &Selection) -> Result<(), CopyError> {
         match self {
             Self::Context(context) => selection.verify(context),
             Self::Layers { .. } => Ok(()),

@@ -50,12 +50,17 @@ pub(crate) struct BuildLayer {
 impl BuildLayer {
     /// A layer that the cache has: its blob is known.
     pub(crate) fn cached(snapshot: SnapshotId, blob: StepLayer, below: Vec<Arc<Self>>) -> Arc<Self> {
+        Self::known(snapshot, ready(blob), None, false, None, below)
+    }
+
+    /// A layer that is made while it is written: whoever wants to look into it waits for `blob`.
+    pub(crate) fn streamed(snapshot: SnapshotId, blob: BlobFuture, below: Vec<Arc<Self>>) -> Arc<Self> {
         Self::known(snapshot, blob, None, false, None, below)
     }
 
     /// A layer of a base image, whose blob is in the store or can be fetched from `origin`.
     pub(crate) fn base(snapshot: SnapshotId, blob: StepLayer, origin: Option<Repository>, below: Vec<Arc<Self>>) -> Arc<Self> {
-        Self::known(snapshot, blob, origin, true, None, below)
+        Self::known(snapshot, ready(blob), origin, true, None, below)
     }
 
     /// A layer that a remote cache has.
@@ -64,18 +69,17 @@ impl BuildLayer {
             Origin::Repository(repository) => Some(repository.clone()),
             Origin::Layout(_) | Origin::Absent { .. } => None,
         };
-        Self::known(snapshot, blob, origin, true, Some(claim), below)
+        Self::known(snapshot, ready(blob), origin, true, Some(claim), below)
     }
 
     fn known(
         snapshot: SnapshotId,
-        blob: StepLayer,
+        blob: BlobFuture,
         origin: Option<Repository>,
         is_foreign: bool,
         claim: Option<Claim>,
         below: Vec<Arc<Self>>,
     ) -> Arc<Self> {
-        let blob = future::ready(Ok(Arc::new(blob))).boxed().shared();
         Arc::new(Self {
             snapshot,
             blob,
@@ -294,6 +298,11 @@ impl BuildLayer {
         };
         Ok(Snapshot::open(unfinished.finish().map_err(failed)?, session.format))
     }
+}
+
+/// A blob that is known.
+fn ready(blob: StepLayer) -> BlobFuture {
+    future::ready(Ok(Arc::new(blob))).boxed().shared()
 }
 
 /// What becomes of a claim, once its layer has been looked at.

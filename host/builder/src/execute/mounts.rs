@@ -20,7 +20,7 @@ use super::files::{Files, Opened};
 use super::layer::{directories, view_of};
 use super::session::Session;
 use super::stage::StageState;
-use crate::copy::{self, Request, Stage as CopyStage};
+use crate::copy::{self, CopiedLayer, CopyError, Request, Room, Stage as CopyStage};
 use crate::store::{CacheMount, DigestMemory, KeyBuilder, Sharing, TemporaryDirectory};
 
 /// The mounts of one RUN. Only a step that has to run gets them ready: caches are then locked and temporary directories
@@ -270,9 +270,10 @@ async fn bind(session: &Arc<Session>, files: Files, source: &str, is_read_only: 
         Files::Layers { layers, .. } => (directories(layers, session).await?, Path::new("/").join(source)),
         Files::Context(_) => {
             let opened = files.opened(session).await?;
-            let (root, from, format, memory) =
-                (work.path().join("copy"), source.to_owned(), session.format, files.memory(&session.store));
-            let directory = session.blocking(move || copied(&opened, &from, &root, format, &memory).map_err(unplaced)).await?;
+            let (root, from, format) = (work.path().join("copy"), source.to_owned(), session.format);
+            let (memory, room) = (files.memory(&session.store), Room::new(session.store.scratch()));
+            let copied = move || copied(&opened, &from, &root, format, &memory, &room).map_err(unplaced);
+            let directory = session.blocking(copied).await?;
             (vec![directory], Path::new("/").join(COPY))
         }
     };
@@ -304,13 +305,31 @@ const SCRIPT: &str = "script";
 const COPY: &str = "copy";
 
 /// Copies `source`, a directory or a file, as COPY would, to [`COPY`] in the directory that is returned.
-fn copied(opened: &Opened, source: &str, root: &Path, format: SnapshotFormat, memory: &DigestMemory) -> Result<PathBuf, Problem> {
+fn copied(
+    opened: &Opened,
+    source: &str,
+    root: &Path,
+    format: SnapshotFormat,
+    memory: &DigestMemory,
+    room: &Room,
+) -> Result<PathBuf, Problem> {
     let request = Arc::new(whole(source));
-    let selection = copy::select(request, opened.source(), &[], memory).map_err(Problem::from_error)?;
+    let selection = copy::select(request, opened.source(), &[], memory, room).map_err(Problem::from_error)?;
     let stage = CopyStage { view: None, workdir: "/", created: Timestamp::default() };
-    let listing = selection.apply(&stage, root, format).map_err(Problem::from_error)?.listing;
-    let snapshot = Snapshot::create(root, format).map_err(Problem::from_error)?;
-    windlass_layer::materialise(&listing, &snapshot, None).map_err(Problem::from_error)?;
+    let copied = selection.apply(&stage, root, format).map_err(Problem::from_error)?;
+    let snapshot = match copied.layer {
+        CopiedLayer::Unpacked { snapshot, .. } => snapshot,
+        CopiedLayer::Listed(entries) => {
+            let snapshot = Snapshot::create(root, format).map_err(Problem::from_error)?;
+            windlass_layer::materialise(&entries, &snapshot, None).map_err(Problem::from_error)?;
+            snapshot
+        }
+        CopiedLayer::Streamed(entries) => {
+            let snapshot = Snapshot::create(root, format).map_err(Problem::from_error)?;
+            windlass_layer::materialise_each::<CopyError>(entries, &snapshot).map_err(Problem::from_error)?;
+            snapshot
+        }
+    };
     Ok(snapshot.files())
 }
 
@@ -327,8 +346,9 @@ async fn bind_key(session: &Arc<Session>, key: KeyBuilder, files: &Files, source
     let (request, worker) = (Arc::new(whole(source)), Arc::clone(session));
     let digest = session
         .blocking(move || {
-            let selection =
-                copy::select(request, opened.source(), &[], &memory).map_err(|error| unplaced(Problem::from_error(error)))?;
+            let room = Room::new(worker.store.scratch());
+            let selection = copy::select(request, opened.source(), &[], &memory, &room)
+                .map_err(|error| unplaced(Problem::from_error(error)))?;
             // What was found out about files is worth keeping, but no build fails for it.
             let _ = worker.store.save_digests(&memory);
             Ok(selection.digest())
@@ -373,13 +393,15 @@ async fn fill(
         Some(files) => Some((files.opened(session).await?, files.memory(&session.store))),
         None => None,
     };
+    let room = Room::new(session.store.scratch());
     let work = session.store.temporary_directory().map_err(|error| Arc::new(BuildError::Store(error)))?;
     let (path, source, format) = (cache.path().to_owned(), source.unwrap_or_default().to_owned(), session.format);
     session
         .blocking(move || {
             let io = |error: std::io::Error| unplaced(Problem::from_error(error));
             if let Some((opened, memory)) = opened {
-                let directory = copied(&opened, &source, &work.path().join("copy"), format, &memory).map_err(unplaced)?;
+                let directory = copied(&opened, &source, &work.path().join("copy"), format, &memory, &room);
+                let directory = directory.map_err(unplaced)?;
                 for entry in std::fs::read_dir(directory.join(COPY)).map_err(io)? {
                     let entry = entry.map_err(io)?;
                     std::fs::rename(entry.path(), path.join(entry.file_name())).map_err(io)?;

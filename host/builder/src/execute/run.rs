@@ -178,7 +178,7 @@ async fn effect(
     }
     let continues = Continues::of_run(session, &key, snapshot.root());
     let made = Made {
-        entries: EntrySource::OnDisk(Box::new(changes)),
+        entries: EntrySource::Read(Box::new(changes)),
         keys: vec![key],
         continues,
         snapshot: fresh,
@@ -246,7 +246,7 @@ fn prepare_upper(upper: &Snapshot, view: &View, directory: &Path, time: Timestam
         }
     }
     let stage = copy::Stage { view: Some(view), workdir: "/", created: time };
-    entries.extend(copy::workdir(&stage, &directory.to_string_lossy(), None).map_err(Problem::from_error)?.listing);
+    entries.extend(copy::workdir(&stage, &directory.to_string_lossy(), None).map_err(Problem::from_error)?.0);
     windlass_layer::materialise(&entries, upper, Some(view)).map_err(Problem::from_error)
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use windlass_core::event::{Outcome, Stage};
 use windlass_core::{EventSink, Finding, Platform, Repository, Secret};
-use windlass_layer::{Changes, Compression, LayerOptions, Listing, OverlayXattrs, Ownership, Snapshot, SnapshotFormat};
+use windlass_layer::{Compression, DiffError, Entry, LayerOptions, Listing, OverlayXattrs, Ownership, Snapshot, SnapshotFormat};
 use windlass_registry::image::Descriptor;
 use windlass_registry::{Blobs, Registry, layout};
 use windlass_sandbox::{Cancel, Isolation, LimitGroup, Unlimited};
@@ -199,7 +199,7 @@ impl Session {
         let mut writer = self.work.watched(writer);
         let blob = match made.entries {
             EntrySource::Listed(listing) => windlass_layer::write_layer(&listing, &options, &mut writer),
-            EntrySource::OnDisk(changes) => windlass_layer::write_changes(*changes, &options, &mut writer),
+            EntrySource::Read(entries) => windlass_layer::write_changes(entries, &options, &mut writer),
         };
         let blob = blob.map_err(|error| wrong(Problem::from_error(error)))?;
         (made.verify)().map_err(wrong)?;
@@ -427,8 +427,8 @@ impl Session {
 pub(crate) enum EntrySource {
     /// They are in memory, their contents where they come from.
     Listed(Arc<Listing>),
-    /// They are read off the layer's directory.
-    OnDisk(Box<Changes>),
+    /// They are read off the layer's directory, or made while they are written.
+    Read(Box<dyn Iterator<Item = Result<Entry, DiffError>> + Send>),
 }
 
 /// A layer that a step has made.

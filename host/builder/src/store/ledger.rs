@@ -20,6 +20,51 @@ const LARGEST: u64 = 16 << 20;
 /// What stands for everything below a step.
 const BELOW: &str = "the step before it";
 
+/// While they are collected, at most about this many files are told apart.
+const MOST_COLLECTED: usize = 100_000;
+
+/// Files and what stands for each, by their directories where they are many.
+#[derive(Debug, Default)]
+pub struct FileSums {
+    /// How many parts of a path are told apart; `None` for all.
+    depth: Option<usize>,
+    sums: BTreeMap<PathBuf, u64>,
+}
+
+impl FileSums {
+    /// Adds a file.
+    pub fn add(&mut self, path: &Path, digest: u64) {
+        let path: PathBuf = path.components().take(self.depth.unwrap_or(usize::MAX)).collect();
+        if self.sums.len() >= MOST_COLLECTED && !self.sums.contains_key(&path) {
+            // Files side by side in the top directory cannot be put together: of more than that nothing is told.
+            if self.depth == Some(1) {
+                return;
+            }
+            self.shrink(MOST_COLLECTED / 2);
+            return self.add(&path, digest);
+        }
+        // The order of addition does not count, as that of a directory's entries does not.
+        let sum = self.sums.entry(path).or_default();
+        *sum = sum.wrapping_add(digest);
+    }
+
+    /// Puts files together by directory until there are no more than `most`, as far as that goes.
+    fn shrink(&mut self, most: usize) {
+        let deepest = || self.sums.keys().map(|path| path.components().count()).max().unwrap_or(0);
+        let mut depth = self.depth.unwrap_or_else(deepest);
+        while self.sums.len() > most && depth > 1 {
+            depth -= 1;
+            let mut grouped: BTreeMap<PathBuf, u64> = BTreeMap::new();
+            for (path, digest) in std::mem::take(&mut self.sums) {
+                let sum = grouped.entry(path.components().take(depth).collect()).or_default();
+                *sum = sum.wrapping_add(digest);
+            }
+            self.sums = grouped;
+        }
+        self.depth = Some(depth);
+    }
+}
+
 /// What a step's outcome depends on, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inputs(Vec<(String, String)>);
@@ -38,23 +83,12 @@ impl Inputs {
         self
     }
 
-    /// Adds files: their paths and what stands for each.
+    /// Adds files.
     #[must_use]
-    pub fn files(mut self, mut files: Vec<(PathBuf, u64)>) -> Self {
-        let mut depth = files.iter().map(|(path, _)| path.components().count()).max().unwrap_or(0);
-        let mut grouped: BTreeMap<PathBuf, u64> = BTreeMap::new();
-        while files.len() > MOST && depth > 1 {
-            depth -= 1;
-            grouped.clear();
-            for (path, digest) in files {
-                let sum = grouped.entry(path.components().take(depth).collect()).or_default();
-                // The order of addition does not count, as that of a directory's entries does not.
-                *sum = sum.wrapping_add(digest);
-            }
-            files = std::mem::take(&mut grouped).into_iter().collect();
-        }
-        files.truncate(MOST);
-        self.0.extend(files.into_iter().map(|(path, digest)| (path.to_string_lossy().into_owned(), format!("{digest:016x}"))));
+    pub fn files(mut self, mut files: FileSums) -> Self {
+        files.shrink(MOST);
+        let files = files.sums.into_iter().take(MOST);
+        self.0.extend(files.map(|(path, digest)| (path.to_string_lossy().into_owned(), format!("{digest:016x}"))));
         self
     }
 
@@ -209,8 +243,14 @@ mod tests {
         KeyBuilder::new("x").field("x", text).finish()
     }
 
+    fn sums(files: &[(impl AsRef<Path>, u64)]) -> FileSums {
+        let mut sums = FileSums::default();
+        files.iter().for_each(|(path, digest)| sums.add(path.as_ref(), *digest));
+        sums
+    }
+
     fn inputs(files: &[(&str, u64)]) -> Inputs {
-        Inputs::on(&key("base")).files(files.iter().map(|(path, digest)| (PathBuf::from(path), *digest)).collect())
+        Inputs::on(&key("base")).files(sums(files))
     }
 
     #[test]
@@ -246,12 +286,22 @@ mod tests {
 
     #[test]
     fn many_files_are_put_together_by_directory() {
-        let many: Vec<_> = (0..5000u64).map(|number| (PathBuf::from(format!("d{}/f{number}", number % 7)), number)).collect();
-        let before = Inputs::default().files(many.clone());
-        assert_eq!(before.0.len(), 7);
-        let mut changed = many;
-        changed[3].1 += 1;
-        assert_eq!(Inputs::default().files(changed).changes_since(&before), ["d3 changed"]);
+        for count in [5000, 2 * MOST_COLLECTED as u64] {
+            let many: Vec<_> = (0..count).map(|number| (PathBuf::from(format!("d{}/e/f{number}", number % 7)), number)).collect();
+            let before = Inputs::default().files(sums(&many));
+            assert_eq!(before.0.len(), 7);
+            let mut changed = many;
+            changed[3].1 += 1;
+            assert_eq!(Inputs::default().files(sums(&changed)).changes_since(&before), ["d3/e changed"]);
+        }
+    }
+
+    #[test]
+    fn more_files_side_by_side_than_are_told_apart_take_no_more_memory() {
+        let many: Vec<_> = (0..MOST_COLLECTED as u64 + 10).map(|number| (PathBuf::from(number.to_string()), number)).collect();
+        let sums = sums(&many);
+        assert_eq!(sums.sums.len(), MOST_COLLECTED);
+        assert_eq!(Inputs::default().files(sums).0.len(), MOST);
     }
 
     #[test]

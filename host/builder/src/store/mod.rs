@@ -38,7 +38,7 @@ pub use digests::{DigestMemory, Fingerprint, Remembered};
 pub use error::StoreError;
 pub use key::{KeyBuilder, StepKey};
 pub(crate) use ledger::shown;
-pub use ledger::{Change, Inputs, Ledger, in_words};
+pub use ledger::{Change, FileSums, Inputs, Ledger, in_words};
 pub use mount::{CacheMount, Sharing};
 pub use prune::{Entry, Kind, Limits};
 pub(crate) use snapshot::{Begun, Unfinished};
@@ -119,6 +119,12 @@ impl Store {
     /// When it cannot be made.
     pub fn temporary_directory(&self) -> Result<TemporaryDirectory, StoreError> {
         self.workshop.directory()
+    }
+
+    /// A directory of this process, for files without a name.
+    #[must_use]
+    pub fn scratch(&self) -> &Path {
+        self.workshop.path()
     }
 
     /// The remembered digests of the files below `root`, a context's absolute path.

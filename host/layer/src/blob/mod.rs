@@ -16,7 +16,7 @@ pub(crate) use contents::open as open_content;
 
 use crate::stream::{Decoder, Limits, ReadError};
 use crate::text::shown;
-use crate::{Changes, Content, DiffError, Entry, EntryKind};
+use crate::{Content, DiffError, Entry, EntryKind};
 
 /// How a layer is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -123,7 +123,11 @@ pub fn write_layer(entries: &[Entry], options: &LayerOptions, sink: &mut dyn io:
 ///
 /// # Errors
 /// As [`write_layer`], and when the entries cannot be read.
-pub fn write_changes(changes: Changes, options: &LayerOptions, sink: &mut dyn io::Write) -> Result<LayerBlob, WriteError> {
+pub fn write_changes(
+    changes: impl Iterator<Item = Result<Entry, DiffError>> + Send,
+    options: &LayerOptions,
+    sink: &mut dyn io::Write,
+) -> Result<LayerBlob, WriteError> {
     write_entries(changes.map(|entry| Ok(Cow::Owned(entry?))), options, sink)
 }
 

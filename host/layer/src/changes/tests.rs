@@ -29,7 +29,7 @@ fn told(step: impl FnOnce(&Path)) -> Vec<String> {
     let before = Metadata::read(&tree).unwrap();
     step(&tree.files());
     let upper = Snapshot::create(root.path().join("upper"), FORMAT).unwrap();
-    materialise(&changes(&before, &tree).unwrap(), &upper, Some(&below)).unwrap();
+    crate::materialise(&changes(&before, &tree).unwrap(), &upper, Some(&below)).unwrap();
     let listed = listing_of(diff(&upper, &below, &[]));
     listed
         .iter()

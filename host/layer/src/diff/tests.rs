@@ -55,7 +55,7 @@ fn applied(space: &Space, lower: &View, upper: &Snapshot, listing: &Listing) {
     let (again, _) = space.unpack("again", &blob, Some(lower));
     let expected = lines(&lower.with(Layer::directory(upper).unwrap()));
     assert_eq!(lines(&lower.with(Layer::directory(&again).unwrap())), expected);
-    let paths = |view: View| view.walk(Path::new("")).unwrap().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
+    let paths = |view: View| crate::testing::listing(&view).into_iter().map(|entry| entry.path).collect::<Vec<_>>();
     assert_eq!(
         paths(lower.with(Layer::listing(listing.clone()))),
         paths(lower.with(Layer::directory(upper).unwrap())),

@@ -22,15 +22,36 @@ pub fn materialise(entries: &[Entry], snapshot: &Snapshot, lower: Option<&View>)
         writer.put(&root_of(lower)?)?;
     }
     for entry in entries {
-        match &entry.kind {
-            EntryKind::File { size, content } => {
-                writer.file(entry, |file| fill(file, entry, *size, content))?;
-            }
-            _ => writer.put(entry)?,
-        }
+        writer.put_whole(entry)?;
     }
     writer.finish()?;
     Ok(())
+}
+
+/// Writes entries that are made while they are asked for into `snapshot`, as [`materialise`] does.
+///
+/// # Errors
+/// As [`materialise`], and what the entries fail with.
+pub fn materialise_each<E: From<SnapshotError>>(
+    entries: impl IntoIterator<Item = Result<Entry, E>>,
+    snapshot: &Snapshot,
+) -> Result<(), E> {
+    let mut writer = SnapshotWriter::new(snapshot, None)?;
+    for entry in entries {
+        writer.put_whole(&entry?)?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+impl SnapshotWriter<'_> {
+    /// Writes an entry with its content, if it has one.
+    pub(crate) fn put_whole(&mut self, entry: &Entry) -> Result<(), SnapshotError> {
+        match &entry.kind {
+            EntryKind::File { size, content } => self.file(entry, |file| fill(file, entry, *size, content)),
+            _ => self.put(entry),
+        }
+    }
 }
 
 /// The root of the layers below, as an entry for the snapshot's own.

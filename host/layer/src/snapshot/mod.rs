@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 pub use attributes::OWNER_MARK;
 pub(crate) use attributes::{belongs_to_image, has_whiteout_mark, opaque_mark, read_xattrs};
-pub use materialise::materialise;
 pub(crate) use materialise::root_of;
+pub use materialise::{materialise, materialise_each};
 pub use owners::{Owners, Recorded, RecordedDevice};
 pub use settle::{Wanted, settle};
 pub(crate) use writer::SnapshotWriter;

@@ -103,7 +103,7 @@ e('.wh..wh.plnk',type=D); e('.wh..wh.plnk/123',b'x')
     let both = view(&[&base, &upper]);
     let shown = mounted(&space, &[&base, &upper]);
     let paths: Vec<_> = shown.iter().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect();
-    let viewed: Vec<_> = both.walk(Path::new("")).unwrap();
+    let viewed: Vec<_> = crate::testing::listing(&both);
     let mut expected: Vec<_> = viewed.iter().map(|entry| entry.path.display().to_string()).collect();
     expected.sort();
     let mut sorted = paths.clone();

@@ -16,6 +16,7 @@ pub(crate) use layer::{Identity, Presence};
 pub(crate) use merged::Merged;
 use merged::MergedCache;
 pub(crate) use names::LayerDirectory;
+pub use walk::{Walk, Walked};
 
 use crate::path::{Found, Lost, follow, split};
 use crate::text::shown;

@@ -52,11 +52,11 @@ fn names_without_a_passwd_file_are_refused_and_unknown_ones_are_root_with_a_warn
     assert!(refuse(&mut build, "COPY --chown=-1 a.txt /f").contains("-1"));
     assert!(refuse(&mut build, "COPY --chown=4294967296 a.txt /f").contains("4294967296"));
     let copied = build.step("COPY --chown=nobody-here a.txt /f").unwrap();
-    assert_eq!((copied.warnings.len(), copied.listing[0].uid), (1, 0));
+    assert_eq!((copied.warnings.len(), copied.listing()[0].uid), (1, 0));
     let mut scratch = Build::on(View::empty());
     scratch.file("a.txt", "a");
     assert!(refuse(&mut scratch, "COPY --chown=app a.txt /f").contains("app"));
-    assert_eq!(scratch.step("COPY --link --chown=root:7 a.txt /f").unwrap().listing[0].gid, 7);
+    assert_eq!(scratch.step("COPY --link --chown=root:7 a.txt /f").unwrap().listing()[0].gid, 7);
 }
 
 #[test]
@@ -165,11 +165,11 @@ fn merging_gives_directories_below_the_destination_the_sources_attributes() {
 fn link_layers_do_not_look_at_what_is_below() {
     let mut build = Build::usual();
     let copied = build.step("COPY --link a.txt /home/app/x/").unwrap();
-    let paths: Vec<_> = copied.listing.iter().map(|entry| (entry.path.to_str().unwrap(), entry.mode)).collect();
+    let paths: Vec<_> = copied.listing().iter().map(|entry| (entry.path.to_str().unwrap(), entry.mode)).collect();
     assert_eq!(paths, [("home", 0o755), ("home/app", 0o755), ("home/app/x", 0o755), ("home/app/x/a.txt", 0o644)]);
     // BuildKit drops --link when there is a --chmod.
     let copied = build.step("COPY --link --chmod=600 --chown=app a.txt /opt/y").unwrap();
-    assert_eq!((copied.listing.len(), copied.listing[1].uid), (2, 1000));
+    assert_eq!((copied.listing().len(), copied.listing()[1].uid), (2, 1000));
 }
 
 #[test]
@@ -197,11 +197,11 @@ fn heredocs() {
 #[test]
 fn workdirs() {
     let mut build = Build::on(base());
-    assert_eq!(build.step("WORKDIR /home/app").unwrap().listing, []);
-    assert_eq!(build.step("WORKDIR /var/run").unwrap().listing, []);
-    assert_eq!(build.step("WORKDIR /").unwrap().listing, []);
+    assert_eq!(build.step("WORKDIR /home/app").unwrap().listing(), &[]);
+    assert_eq!(build.step("WORKDIR /var/run").unwrap().listing(), &[]);
+    assert_eq!(build.step("WORKDIR /").unwrap().listing(), &[]);
     let stage = Stage { view: Some(&build.view), workdir: "/var/run", created: NOW };
-    let made = workdir(&stage, "new/deep", Some("builder")).unwrap().listing;
+    let made = workdir(&stage, "new/deep", Some("builder")).unwrap().0;
     let made: Vec<_> = made.iter().map(|entry| (entry.path.to_str().unwrap(), entry.mode, entry.uid, entry.gid)).collect();
     assert_eq!(made, [("run", 0o755, 0, 0), ("run/new", 0o755, 1001, 2000), ("run/new/deep", 0o755, 1001, 2000)]);
 }

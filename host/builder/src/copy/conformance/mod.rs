@@ -8,7 +8,7 @@ mod sources;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use windlass_dockerfile::Instruction;
 use windlass_layer::{Content, Entry, EntryKind, Layer, LayerOptions, Listing, Timestamp, View};
@@ -27,6 +27,8 @@ struct Build {
     workdir: String,
     stages: Vec<View>,
     archives: usize,
+    /// Whether the base has no contents.
+    is_outlined: bool,
 }
 
 impl Build {
@@ -35,7 +37,7 @@ impl Build {
         fs::create_dir(directory.path().join("context")).unwrap();
         let store = Store::open(&directory.path().join("store")).unwrap();
         let workdir = "/".to_owned();
-        Self { directory, store, view: base.clone(), base, workdir, stages: Vec::new(), archives: 0 }
+        Self { directory, store, view: base.clone(), base, workdir, stages: Vec::new(), archives: 0, is_outlined: false }
     }
 
     /// On the suite's base image, with its usual context.
@@ -88,9 +90,11 @@ impl Build {
             Instruction::Copy(copy) => (Request::copy(copy)?, copy.from.clone()),
             Instruction::Add(add) => (Request::add(add)?, None),
             Instruction::Workdir(path) => {
-                let copied = as_on_outlines(&stage, |stage| workdir(stage, path, None))?;
+                let copied = as_on_outlines(&stage, |stage| {
+                    workdir(stage, path, None).map(|(entries, warnings)| Copied { layer: CopiedLayer::Listed(entries), warnings })
+                })?;
                 self.workdir = path.clone();
-                self.changed(copied.listing.clone());
+                self.changed(copied.listing().clone());
                 return Ok(copied);
             }
             other => panic!("{other:?}"),
@@ -101,17 +105,30 @@ impl Build {
             None => Source::Context(&context),
         };
         let memory = self.store.digest_memory(context.path());
-        let selection = select(Arc::new(request), source, &[], &memory)?;
+        let (request, room) = (Arc::new(request), Room::new(self.store.scratch()));
+        let selection = select(Arc::clone(&request), source, &[], &memory, &room)?;
         self.archives += 1;
         let staging = self.directory.path().join(format!("staging-{}", self.archives));
         let apply = |stage: &Stage<'_>| selection.apply(stage, &staging, SnapshotFormat::default());
-        let copied = if selection.has_archives()? { apply(&stage) } else { as_on_outlines(&stage, apply) }?;
+        let copied = if selection.is_unpacked()? { apply(&stage) } else { as_on_outlines(&stage, apply) };
+        let large = select(request, source, &[], &memory, &room.with_most(1))?;
+        assert_eq!((large.digest(), large.count()), (selection.digest(), selection.count()));
+        let staging = self.directory.path().join(format!("large-{}", self.archives));
+        // Where one is put together in a directory, that is done on whole layers.
+        if !(self.is_outlined && large.is_unpacked()?) {
+            let made = large.apply(&stage, &staging, SnapshotFormat::default());
+            let is_listed = |made: &Copied| matches!(&made.layer, CopiedLayer::Listed(entries) if entries.len() > 1);
+            assert!(large.count() < 2 || !made.as_ref().is_ok_and(is_listed), "more than one entry was kept in memory");
+            same(&stage, &copied, made);
+        }
+        let copied = copied?;
         if from.is_none() {
             selection.verify(&context)?;
+            large.verify(&context)?;
         }
-        match &copied.unpacked {
-            Some(snapshot) => self.view = self.view.with(Layer::directory(snapshot).unwrap()),
-            None => self.changed(copied.listing.clone()),
+        match &copied.layer {
+            CopiedLayer::Unpacked { snapshot, .. } => self.view = self.view.with(Layer::directory(snapshot).unwrap()),
+            _ => self.changed(copied.listing().clone()),
         }
         Ok(copied)
     }
@@ -134,6 +151,53 @@ impl Build {
     }
 }
 
+impl Copied {
+    /// The entries of a layer that is kept in memory.
+    #[track_caller]
+    fn listing(&self) -> &Listing {
+        match &self.layer {
+            CopiedLayer::Listed(entries) => entries,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A selection that does not fit into memory must make the same: where it is streamed, the same entries in the same order.
+#[track_caller]
+fn same(stage: &Stage<'_>, copied: &Result<Copied, CopyError>, large: Result<Copied, CopyError>) {
+    let (copied, large) = match (copied, large) {
+        (Ok(copied), Ok(large)) => (copied, large),
+        (copied, large) => {
+            let error = |made: &Result<Copied, CopyError>| made.as_ref().err().map(CopyError::to_string);
+            return assert_eq!(error(&large), error(copied));
+        }
+    };
+    assert_eq!(large.warnings, copied.warnings);
+    let lower = stage.view.unwrap();
+    let changed = |snapshot| windlass_layer::diff(snapshot, lower, &[]).unwrap().map(Result::unwrap).collect::<Listing>();
+    let sorted = |mut entries: Listing| {
+        entries.sort_by(|one, other| one.path.cmp(&other.path));
+        entries.into_iter().map(|entry| entry.path).collect::<Vec<_>>()
+    };
+    let expected = match &copied.layer {
+        CopiedLayer::Unpacked { snapshot, .. } => changed(snapshot),
+        _ => copied.listing().clone(),
+    };
+    match large.layer {
+        CopiedLayer::Listed(entries) => assert_eq!(entries, expected),
+        CopiedLayer::Streamed(entries) => assert_eq!(entries.map(Result::unwrap).collect::<Listing>(), expected),
+        CopiedLayer::Unpacked { snapshot, is_whole } => {
+            let (layer, was_whole) = match &copied.layer {
+                CopiedLayer::Unpacked { snapshot, is_whole } => (Layer::directory(snapshot).unwrap(), *is_whole),
+                _ => (Layer::listing(expected.clone()), false),
+            };
+            assert_eq!(is_whole, was_whole);
+            assert_eq!(lines(&lower.with(Layer::directory(&snapshot).unwrap())), lines(&lower.with(layer)));
+            assert_eq!(sorted(changed(&snapshot)), sorted(expected));
+        }
+    }
+}
+
 /// What `make` makes. On outlines of the layers below it must make the same, or ask for contents.
 #[track_caller]
 fn as_on_outlines(stage: &Stage<'_>, make: impl Fn(&Stage<'_>) -> Result<Copied, CopyError>) -> Result<Copied, CopyError> {
@@ -143,7 +207,7 @@ fn as_on_outlines(stage: &Stage<'_>, make: impl Fn(&Stage<'_>) -> Result<Copied,
     let told = |made: &Result<Copied, CopyError>| match made {
         Ok(copied) => {
             let mut blob = Vec::new();
-            windlass_layer::write_layer(&copied.listing, &LayerOptions::default(), &mut blob).unwrap();
+            windlass_layer::write_layer(copied.listing(), &LayerOptions::default(), &mut blob).unwrap();
             format!("{blob:?} {:?}", copied.warnings)
         }
         Err(error) => error.to_string(),
@@ -164,7 +228,7 @@ fn outline(layer: &Layer) -> Layer {
 #[test]
 fn outlines_are_enough_unless_a_file_may_be_the_same_as_before() {
     let base = View::new(base().layers().iter().map(outline).collect());
-    let mut build = Build { view: base.clone(), base, ..Build::usual() };
+    let mut build = Build { view: base.clone(), base, is_outlined: true, ..Build::usual() };
     for text in
         ["COPY dir /etc/conf.d/", "COPY --chown=builder:tools a.txt /var/run/", "COPY b.txt /etc/passwd", "WORKDIR /home/app/x"]
     {
@@ -173,6 +237,21 @@ fn outlines_are_enough_unless_a_file_may_be_the_same_as_before() {
     let same = build.context().join("a.txt");
     std::fs::File::options().write(true).open(same).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     assert!(build.step("COPY a.txt /etc/conf.d/a.conf").unwrap_err().needs_content());
+}
+
+#[test]
+fn a_file_that_changes_after_it_was_selected_is_noticed_in_memory_or_not() {
+    let build = Build::usual();
+    let context = Context::open(&build.context(), None).unwrap();
+    let memory = build.store.digest_memory(context.path());
+    for room in [Room::new(build.store.scratch()), Room::new(build.store.scratch()).with_most(1)] {
+        build.file("dir/sub/y.txt", "y\n");
+        let fresh = Context::open(&build.context(), None).unwrap();
+        let selection = select(Arc::new(Request::plain("dir", "/")), Source::Context(&fresh), &[], &memory, &room).unwrap();
+        selection.verify(&context).unwrap();
+        build.file("dir/sub/y.txt", "Y\n");
+        assert!(selection.verify(&context).unwrap_err().to_string().contains("`dir/sub/y.txt` changed"));
+    }
 }
 
 #[track_caller]
@@ -189,7 +268,7 @@ fn refuse(build: &mut Build, text: &str) -> String {
 
 fn lines(view: &View) -> BTreeMap<String, String> {
     let mut lines = BTreeMap::new();
-    for entry in view.walk(Path::new("")).unwrap() {
+    for entry in view.entries().map(Result::unwrap) {
         let what = match &entry.kind {
             EntryKind::Directory { .. } => "dir".to_owned(),
             EntryKind::File { .. } => {

@@ -39,7 +39,8 @@ pub(super) fn packages(view: &View) -> Result<Found, ViewError> {
     };
     let distribution = Distribution::of(release.as_deref().unwrap_or_default());
     let mut found = Found::default();
-    for entry in view.walk(Path::new(""))? {
+    for entry in view.entries() {
+        let entry = entry?;
         let EntryKind::File { size, .. } = entry.kind else { continue };
         if let Some(form) = rpm::Form::of(&entry.path) {
             found.take_rpm(form, &entry, size, view, &distribution)?;
