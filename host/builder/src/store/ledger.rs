@@ -6,7 +6,7 @@
 //!
 //! Inputs are names and short digests, never values. A file that is lost or damaged costs an explanation and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::{StepKey, Store, StoreError};
@@ -20,15 +20,15 @@ const LARGEST: u64 = 16 << 20;
 /// What stands for everything below a step.
 const BELOW: &str = "the step before it";
 
-/// While they are collected, at most about this many files are told apart.
-const MOST_COLLECTED: usize = 100_000;
+/// While they are collected, at most this many are told apart. What would be put together here would be in the end as well.
+const MOST_COLLECTED: usize = 4 * MOST;
 
 /// Files and what stands for each, by their directories where they are many.
 #[derive(Debug, Default)]
 pub struct FileSums {
     /// How many parts of a path are told apart; `None` for all.
     depth: Option<usize>,
-    sums: BTreeMap<PathBuf, u64>,
+    sums: HashMap<PathBuf, u64>,
 }
 
 impl FileSums {
@@ -54,7 +54,7 @@ impl FileSums {
         let mut depth = self.depth.unwrap_or_else(deepest);
         while self.sums.len() > most && depth > 1 {
             depth -= 1;
-            let mut grouped: BTreeMap<PathBuf, u64> = BTreeMap::new();
+            let mut grouped: HashMap<PathBuf, u64> = HashMap::new();
             for (path, digest) in std::mem::take(&mut self.sums) {
                 let sum = grouped.entry(path.components().take(depth).collect()).or_default();
                 *sum = sum.wrapping_add(digest);
@@ -87,7 +87,7 @@ impl Inputs {
     #[must_use]
     pub fn files(mut self, mut files: FileSums) -> Self {
         files.shrink(MOST);
-        let files = files.sums.into_iter().take(MOST);
+        let files = BTreeMap::from_iter(files.sums).into_iter().take(MOST);
         self.0.extend(files.map(|(path, digest)| (path.to_string_lossy().into_owned(), format!("{digest:016x}"))));
         self
     }
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn many_files_are_put_together_by_directory() {
-        for count in [5000, 2 * MOST_COLLECTED as u64] {
+        for count in [MOST as u64 + 1, 9 * MOST_COLLECTED as u64] {
             let many: Vec<_> = (0..count).map(|number| (PathBuf::from(format!("d{}/e/f{number}", number % 7)), number)).collect();
             let before = Inputs::default().files(sums(&many));
             assert_eq!(before.0.len(), 7);
