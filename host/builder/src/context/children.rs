@@ -135,7 +135,7 @@ impl Context {
         }
         let names = self.names(directory)?;
         let count = names.places.len();
-        let take = |room: usize| Some(room.checked_sub(count).unwrap_or_default());
+        let take = |room: usize| Some(room.saturating_sub(count));
         let room = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or_default();
         if room < count {
             return Ok(None);

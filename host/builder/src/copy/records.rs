@@ -124,11 +124,11 @@ impl Records {
         })
     }
 
-    /// The same for a reader that outlives the selection; nothing where they are in memory.
-    pub(super) fn file_reader(&self) -> Option<Reader<'static>> {
+    /// The file that they are in, where they are not in memory.
+    pub(super) fn file(&self) -> Option<&Arc<File>> {
         match &self.kept {
             Kept::Memory(_) => None,
-            Kept::File(file) => Some(Reader::file(file.get_ref())),
+            Kept::File(file) => Some(file.get_ref()),
         }
     }
 }
@@ -141,7 +141,8 @@ pub(super) enum Reader<'r> {
 }
 
 impl<'r> Reader<'r> {
-    fn file(file: &Arc<File>) -> Self {
+    /// Reads a file of records from its beginning.
+    pub(super) fn file(file: &Arc<File>) -> Self {
         Self::File(BufReader::new(Positioned { file: Arc::clone(file), at: 0 }))
     }
 

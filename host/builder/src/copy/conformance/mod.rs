@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use windlass_dockerfile::Instruction;
-use windlass_layer::{Content, Entry, EntryKind, Layer, LayerOptions, Listing, Timestamp, View};
+use windlass_layer::{Content, Entry, EntryKind, Layer, LayerOptions, Listing, SnapshotFormat, Timestamp, View};
 
 use super::*;
+use crate::context::Context;
 use crate::store::Store;
 
 const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
