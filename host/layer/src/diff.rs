@@ -148,7 +148,7 @@ impl Changes {
     fn advance(&mut self) -> Result<(), DiffError> {
         while self.ready.is_empty() {
             let Some(directory) = self.open.last_mut() else { return Ok(()) };
-            let Some((name, presence)) = directory.names.as_ref().and_then(|names| names.at(directory.next)) else {
+            let Some((name, presence)) = directory.names.as_ref().and_then(|names| names.names.at(directory.next)) else {
                 self.open.pop();
                 continue;
             };

@@ -6,7 +6,7 @@
 //! | [`recompress`] | compressed blob | the same, compressed otherwise |
 //! | [`unpack`] | compressed blob | snapshot: a directory in the overlay's form |
 //! | [`list`] | compressed blob | listing without contents |
-//! | [`materialise`] | listing | snapshot |
+//! | [`materialise`], [`materialise_each`] | listing, entries that are made one by one | snapshot |
 //! | [`unpack_archive`] | any archive, for ADD | snapshot |
 //! | [`diff`] | snapshot that a RUN has written | what it changes, entry by entry |
 //! | [`contents`] | snapshot | all that is in it, entry by entry |
@@ -14,7 +14,7 @@
 //! | [`write_outline`], [`read_outline`] | entries | the same without contents, in a blob and back |
 //! | [`merge`] | listings of layers on one another | the listing of one layer in their place |
 //! | [`settle`] | snapshot that a process with one id has written | the same, with the owners that were meant |
-//! | [`View`] | layers, on disk or listed | the merged tree, read without a mount |
+//! | [`View`] | layers, on disk or listed | the merged tree, read without a mount and walked entry by entry |
 //!
 //! All of it is synchronous; what takes long runs on a few threads of its own and in constant memory.
 
@@ -25,6 +25,7 @@ mod changes;
 mod diff;
 mod entry;
 mod merge;
+mod names;
 mod outline;
 mod path;
 mod snapshot;
@@ -42,6 +43,7 @@ pub use changes::{Metadata, changes, flatten};
 pub use diff::{Changes, DiffError, contents, diff, same_content};
 pub use entry::{Content, Entry, EntryKind, Listing, Timestamp};
 pub use merge::{has_removals, merge, settle_removals};
+pub use names::Names;
 pub use outline::{LARGEST_OUTLINE, read_outline, write_outline};
 pub use snapshot::{
     OWNER_MARK, OverlayXattrs, Owners, Ownership, Recorded, RecordedDevice, Snapshot, SnapshotError, SnapshotFormat, Wanted,

@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
+use windlass_layer::Names;
 
 use super::tree::{Directory, Node};
-use super::walk::node;
 use super::{Context, ContextError, beneath};
 
 /// So many nodes are read at a time where they are not kept.
@@ -28,34 +28,7 @@ pub struct Children<'a> {
 #[derive(Debug)]
 enum Nodes {
     Kept { nodes: Arc<[Node]>, next: usize },
-    Read { names: Names, next: usize, ready: std::vec::IntoIter<Node> },
-}
-
-/// The names in a directory, in little memory: it may have millions.
-#[derive(Debug, Default)]
-struct Names {
-    bytes: Vec<u8>,
-    /// Where each name begins and how long it is.
-    places: Vec<(usize, u16)>,
-}
-
-impl Names {
-    fn push(&mut self, name: &[u8]) {
-        // The kernel has no names of that length.
-        let Ok(length) = u16::try_from(name.len()) else { return };
-        self.places.push((self.bytes.len(), length));
-        self.bytes.extend_from_slice(name);
-    }
-
-    fn text(&self, (start, length): (usize, u16)) -> &[u8] {
-        &self.bytes[start..start + usize::from(length)]
-    }
-
-    fn sort(&mut self) {
-        let mut places = std::mem::take(&mut self.places);
-        places.sort_unstable_by(|one, other| self.text(*one).cmp(self.text(*other)));
-        self.places = places;
-    }
+    Read { names: Names<()>, next: usize, ready: std::vec::IntoIter<Node> },
 }
 
 impl Iterator for Children<'_> {
@@ -90,7 +63,7 @@ impl Children<'_> {
             if let Some(node) = ready.next() {
                 return Ok(Some(node));
             }
-            let portion = *next..names.places.len().min(*next + PORTION);
+            let portion = *next..names.count().min(*next + PORTION);
             if portion.is_empty() {
                 return Ok(None);
             }
@@ -134,7 +107,7 @@ impl Context {
             return Ok(None);
         }
         let names = self.names(directory)?;
-        let count = names.places.len();
+        let count = names.count();
         let take = |room: usize| Some(room.saturating_sub(count));
         let room = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or_default();
         if room < count {
@@ -144,7 +117,7 @@ impl Context {
     }
 
     /// The names in a directory that may have to be looked at, sorted.
-    fn names(&self, directory: &Directory) -> Result<Names, ContextError> {
+    fn names(&self, directory: &Directory) -> Result<Names<()>, ContextError> {
         let open = self.open_directory(directory)?;
         let mut buffer = Vec::with_capacity(32 * 1024);
         let mut entries = RawDir::new(&open, buffer.spare_capacity_mut());
@@ -156,26 +129,26 @@ impl Context {
                 continue;
             }
             // Most file systems tell the type without a look, and what is left out need not be looked at.
-            let verdict = self.rules.judge(&directory.verdict, OsStr::from_bytes(name));
+            let name = OsStr::from_bytes(name);
+            let verdict = self.rules.judge(&directory.verdict, name);
             let may_hold = matches!(entry.file_type(), FileType::Directory | FileType::Unknown) && !verdict.is_closed;
             if !verdict.is_excluded || may_hold {
-                names.push(name);
+                names.insert(name, ());
             }
         }
-        names.sort();
-        Ok(names)
+        Ok(names.sorted())
     }
 
     fn read_nodes(
         &self,
         directory: &Directory,
-        names: &Names,
+        names: &Names<()>,
         portion: std::ops::Range<usize>,
     ) -> Result<Vec<Node>, ContextError> {
         let open = self.open_directory(directory)?;
         let mut nodes = Vec::with_capacity(portion.len());
-        for place in &names.places[portion] {
-            nodes.extend(self.look(directory, &open, OsStr::from_bytes(names.text(*place)))?);
+        for (name, ()) in portion.filter_map(|number| names.at(number)) {
+            nodes.extend(self.look(directory, &open, name)?);
         }
         Ok(nodes)
     }
@@ -183,7 +156,7 @@ impl Context {
     fn look(&self, directory: &Directory, open: &OwnedFd, name: &OsStr) -> Result<Option<Node>, ContextError> {
         let path = directory.path.join(name);
         match beneath::look(open.as_fd(), name) {
-            Ok(stat) => node(open, path, self.rules.judge(&directory.verdict, name), &stat),
+            Ok(stat) => Node::read(open, path, self.rules.judge(&directory.verdict, name), &stat),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed(&path, errno)),
         }

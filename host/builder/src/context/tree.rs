@@ -1,9 +1,12 @@
 //! What is known of a context, filled in as it is asked for.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustix::fs::{FileType, Statx};
 use windlass_layer::Timestamp;
 
 use super::ContextError;
@@ -62,6 +65,27 @@ pub struct Directory {
 }
 
 impl Node {
+    /// What `stat` says of `path` in the open directory `parent`; nothing for what is left out and for what no layer can hold.
+    pub(super) fn read(parent: impl AsFd, path: PathBuf, verdict: Verdict, stat: &Statx) -> Result<Option<Self>, ContextError> {
+        let name = path.file_name().unwrap_or_default().to_os_string();
+        let kind = match FileType::from_raw_mode(u32::from(stat.stx_mode)) {
+            FileType::Directory => NodeKind::Directory(Arc::new(Directory::new(path, verdict))),
+            _ if verdict.is_excluded => return Ok(None),
+            FileType::RegularFile => NodeKind::File,
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(parent, &name, Vec::new());
+                let target = target.map_err(|errno| ContextError::read(&path, errno))?;
+                NodeKind::Symlink(PathBuf::from(OsString::from_vec(target.into_bytes())))
+            }
+            FileType::Fifo => NodeKind::Fifo,
+            FileType::CharacterDevice => NodeKind::CharacterDevice(stat.stx_rdev_major, stat.stx_rdev_minor),
+            FileType::BlockDevice => NodeKind::BlockDevice(stat.stx_rdev_major, stat.stx_rdev_minor),
+            FileType::Socket | FileType::Unknown => return Ok(None),
+        };
+        let mode = u32::from(stat.stx_mode) & 0o7777;
+        Ok(Some(Node { name, mode, links: stat.stx_nlink, state: FileState::from(stat), kind }))
+    }
+
     /// The last part of its path.
     #[must_use]
     pub fn name(&self) -> &OsStr {

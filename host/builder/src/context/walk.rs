@@ -1,16 +1,9 @@
 //! Reading all directories below one, with several threads.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FileType, Statx};
-
-use super::rules::Verdict;
-use super::tree::{Directory, FileState, Node, NodeKind};
+use super::tree::{Directory, Node};
 use super::{Context, ContextError};
 
 /// More threads than this only wait for each other in the kernel.
@@ -39,26 +32,6 @@ impl Context {
         });
         queue.result()
     }
-}
-
-pub(super) fn node(parent: impl AsFd, path: PathBuf, verdict: Verdict, stat: &Statx) -> Result<Option<Node>, ContextError> {
-    let name = path.file_name().unwrap_or_default().to_os_string();
-    let kind = match FileType::from_raw_mode(u32::from(stat.stx_mode)) {
-        FileType::Directory => NodeKind::Directory(Arc::new(Directory::new(path, verdict))),
-        _ if verdict.is_excluded => return Ok(None),
-        FileType::RegularFile => NodeKind::File,
-        FileType::Symlink => {
-            let target = rustix::fs::readlinkat(parent, &name, Vec::new());
-            let target = target.map_err(|errno| ContextError::read(&path, errno))?;
-            NodeKind::Symlink(PathBuf::from(OsString::from_vec(target.into_bytes())))
-        }
-        FileType::Fifo => NodeKind::Fifo,
-        FileType::CharacterDevice => NodeKind::CharacterDevice(stat.stx_rdev_major, stat.stx_rdev_minor),
-        FileType::BlockDevice => NodeKind::BlockDevice(stat.stx_rdev_major, stat.stx_rdev_minor),
-        FileType::Socket | FileType::Unknown => return Ok(None),
-    };
-    let mode = u32::from(stat.stx_mode) & 0o7777;
-    Ok(Some(Node { name, mode, links: stat.stx_nlink, state: FileState::from(stat), kind }))
 }
 
 /// Directories that wait to be read, and how many threads are reading one.

@@ -82,7 +82,7 @@ impl DiskLayer {
             }
             let name = OsStr::from_bytes(name);
             if let Some(presence) = self.presence(&directory, path, name, entry.file_type(), mark.is_some())? {
-                result.insert(name, presence);
+                result.names.insert(name, presence);
             }
         }
         Ok(Some(result.sorted()))

@@ -83,7 +83,7 @@ fn imply(directories: &mut HashMap<PathBuf, LayerDirectory>, path: &Path) {
     let mut path = path;
     while let Some((parent, name)) = split(path) {
         let known = directories.contains_key(parent);
-        directories.entry(parent.to_owned()).or_default().insert(name, Presence::Directory);
+        directories.entry(parent.to_owned()).or_default().names.insert(name, Presence::Directory);
         if known {
             break;
         }
@@ -96,5 +96,5 @@ fn insert(directories: &mut HashMap<PathBuf, LayerDirectory>, path: &Path, prese
     if !directories.contains_key(parent) {
         imply(directories, parent);
     }
-    directories.entry(parent.to_owned()).or_default().insert(name, presence);
+    directories.entry(parent.to_owned()).or_default().names.insert(name, presence);
 }

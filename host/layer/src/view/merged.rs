@@ -26,7 +26,7 @@ impl Merged {
 
     /// What the layers have under a name, the topmost first, with the layers' numbers.
     pub(crate) fn all_of<'n>(&'n self, name: &'n OsStr) -> impl Iterator<Item = (usize, Presence)> + 'n {
-        self.parts.iter().filter_map(move |(index, directory)| Some((*index, directory.get(name)?)))
+        self.parts.iter().filter_map(move |(index, directory)| Some((*index, directory.names.get(name)?)))
     }
 
     /// Whether one of the layers hides what lies below it here.
@@ -42,7 +42,7 @@ impl Merged {
 
     /// What the topmost layer says of each name, sorted by the names.
     pub(crate) fn told(&self) -> Vec<(&OsStr, Presence)> {
-        let mut names: Vec<(&OsStr, Presence)> = self.parts.iter().flat_map(|(_, directory)| directory.iter()).collect();
+        let mut names: Vec<(&OsStr, Presence)> = self.parts.iter().flat_map(|(_, directory)| directory.names.iter()).collect();
         // Of the same name the topmost stays first.
         names.sort_by_key(|(name, _)| *name);
         names.dedup_by_key(|(name, _)| *name);
