@@ -256,6 +256,16 @@ fn a_file_that_changes_after_it_was_selected_is_noticed_in_memory_or_not() {
     }
 }
 
+#[test]
+fn a_selection_that_can_be_kept_nowhere_is_an_error() {
+    let build = Build::usual();
+    let context = Context::open(&build.context(), None).unwrap();
+    let memory = build.store.digest_memory(context.path());
+    let room = Room::new(build.directory.path().join("gone")).with_most(1);
+    let error = select(Arc::new(Request::plain("dir", "/")), Source::Context(&context), &[], &memory, &room).unwrap_err();
+    assert!(matches!(&error, CopyError::Room { .. }) && error.to_string().contains("temporary file"), "{error}");
+}
+
 #[track_caller]
 fn refuse(build: &mut Build, text: &str) -> String {
     let error = build.step(text).unwrap_err();
