@@ -193,8 +193,11 @@ impl Run<'_> {
 
     /// What policies may look at of each destination, when one of them may.
     fn views(&self, registry: &Registry) -> Vec<Option<Arc<dyn RegistryView>>> {
-        let destinations = self.planned.destinations.iter().filter(|_| self.policies_look());
-        destinations.map(|destination| Some(Look::at(registry, &destination.resolved.repository))).collect()
+        if !self.policies_look() {
+            return Vec::new();
+        }
+        let view = |destination: &Destination| Look::at(registry, &destination.resolved.repository);
+        self.planned.destinations.iter().map(|destination| Some(view(destination))).collect()
     }
 
     async fn check_image(&self, image: &Image, store: &Arc<Store>, report: &mut Report) -> Result<(), Failure> {
