@@ -70,8 +70,7 @@ impl DiskLayer {
             }
         };
         let mark = opaque_mark(&self.files.join(path), self.snapshot.format().overlay_xattrs)?;
-        let mut result = LayerDirectory::default();
-        result.opaque = mark == Some(b'y');
+        let mut result = LayerDirectory { opaque: mark == Some(b'y'), ..LayerDirectory::default() };
         let mut buffer = [MaybeUninit::uninit(); 32 << 10];
         let mut entries = RawDir::new(&directory, &mut buffer);
         while let Some(entry) = entries.next() {
