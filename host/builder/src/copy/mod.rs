@@ -73,11 +73,6 @@ pub enum CopiedLayer {
     Listed(Listing),
     /// More entries than the memory should hold, made while they are asked for.
     Streamed(Box<Streamed>),
-    /// A directory.
-    Unpacked {
-        /// The directory.
-        snapshot: Snapshot,
-        /// Whether all of it is in the layer, as after an archive was unpacked; else what is as it was below it is left out.
-        is_whole: bool,
-    },
+    /// A directory. What of it is as it was below is not in the layer.
+    Unpacked(Snapshot),
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use windlass_dockerfile::glob::has_wildcard;
+use windlass_dockerfile::glob::{has_wildcard, split_wildcards};
 
 use super::pattern::matches;
 use super::resolve::{Step, clean, resolve};
@@ -28,15 +28,27 @@ impl Taken {
         paths.iter().any(|written| {
             let path = clean(Path::new(written));
             if has_wildcard(written) {
-                let mut brings = false;
-                let found = matches(source, written, &path.to_string_lossy(), &mut |found| {
-                    brings |= is_near(&found);
-                    Ok(())
-                });
-                return found.is_ok() && brings;
+                return pattern_brings(source, written, &path.to_string_lossy(), is_near);
             }
             let resolved = resolve(&path, |path| source.step(path));
             resolved.is_ok_and(|taken| is_near(&taken) && source.step(&taken).is_ok_and(|step| step != Step::Missing))
         })
     }
+}
+
+/// Whether something that a pattern asks for is near. Where the first part of it with a wildcard matches a link, all that this
+/// part matches is asked for, whatever comes after it: BuildKit follows the links before it looks for what is below them.
+fn pattern_brings(source: Source<'_>, written: &str, pattern: &str, is_near: impl Fn(&Path) -> bool) -> bool {
+    let looked_for = |pattern: &str| {
+        let (mut brings, mut has_link) = (false, false);
+        let found = matches(source, written, pattern, &mut |found| {
+            brings |= is_near(&found);
+            has_link |= matches!(source.step(&found)?, Step::Link(_));
+            Ok(())
+        });
+        found.map(|()| (brings, has_link)).unwrap_or_default()
+    };
+    let (directory, wildcards) = split_wildcards(pattern);
+    let first = wildcards.split_once('/').map(|(first, _)| Path::new(directory).join(first));
+    looked_for(pattern).0 || first.is_some_and(|first| looked_for(&first.to_string_lossy()) == (true, true))
 }

@@ -23,7 +23,6 @@ pub(super) struct Laid<'a> {
     root: &'a Path,
     format: SnapshotFormat,
     snapshot: Option<Snapshot>,
-    has_archives: bool,
     /// How many entries the listing may have, when there are more in all.
     most: Option<usize>,
 }
@@ -32,7 +31,7 @@ impl<'a> Laid<'a> {
     /// A layer on top of `lower`; archives, and more than `most` entries, make it a snapshot at `root`.
     pub(super) fn new(lower: Option<&'a View>, root: &'a Path, format: SnapshotFormat, most: Option<usize>) -> Self {
         let lower = lower.cloned().unwrap_or_default();
-        Self { target: Target::new(Some(lower.clone())), lower, root, format, snapshot: None, has_archives: false, most }
+        Self { target: Target::new(Some(lower.clone())), lower, root, format, snapshot: None, most }
     }
 
     /// What takes further sources.
@@ -56,7 +55,6 @@ impl<'a> Laid<'a> {
         destination: &Destination,
         attributes: &Attributes,
     ) -> Result<(), CopyError> {
-        self.has_archives = true;
         let place = self.target.resolve(&destination.path)?;
         self.target.make_directories(&place, &attributes.plain_parents())?;
         let snapshot = self.flushed()?;
@@ -84,7 +82,7 @@ impl<'a> Laid<'a> {
         if self.snapshot.is_none() {
             return Ok(CopiedLayer::Listed(self.target.into_changes()?));
         }
-        Ok(CopiedLayer::Unpacked { snapshot: self.flushed()?, is_whole: self.has_archives })
+        Ok(CopiedLayer::Unpacked(self.flushed()?))
     }
 
     /// The snapshot with what the target has taken.

@@ -94,7 +94,7 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
             let layer = BuildLayer::streamed(session.snapshot_id(&key), session.write_layer(made), below);
             Ok(Effect { layer: Some(layer), key, created })
         }
-        CopiedLayer::Unpacked { snapshot, is_whole } => {
+        CopiedLayer::Unpacked(snapshot) => {
             let root = if selection.stands_alone() { view_of(&below, session).await?.lookup(Path::new("")) } else { Ok(None) };
             let root = root.map_err(failed)?;
             let (worker, id) = (Arc::clone(session), session.snapshot_id(&key));
@@ -102,7 +102,7 @@ pub(crate) async fn apply(session: &Arc<Session>, state: &StageState, prepared: 
                 // Once it is in the store, the directory counts: nothing of it may be something else than its key says.
                 files.verify(&selection).map_err(failed)?;
                 windlass_layer::materialise(root.as_slice(), &snapshot, None).map_err(failed)?;
-                left(&worker, &id, &snapshot, is_whole, &view)
+                left(&worker, &id, &snapshot, &view)
             });
             let left = left.await?;
             drop(staging);
@@ -120,14 +120,9 @@ fn left(
     session: &Session,
     id: &SnapshotId,
     snapshot: &Snapshot,
-    is_whole: bool,
     below: &View,
 ) -> Result<Option<(Snapshot, Changes)>, Arc<BuildError>> {
-    let changes = |snapshot| {
-        let changes =
-            if is_whole { windlass_layer::contents(snapshot, below) } else { windlass_layer::diff(snapshot, below, &[]) };
-        changes.map_err(failed)
-    };
+    let changes = |snapshot| windlass_layer::diff(snapshot, below, &[]).map_err(failed);
     if changes(snapshot)?.is_empty().map_err(failed)? {
         return Ok(None);
     }

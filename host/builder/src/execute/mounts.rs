@@ -318,7 +318,7 @@ fn copied(
     let stage = CopyStage { view: None, workdir: "/", created: Timestamp::default() };
     let copied = selection.apply(&stage, root, format).map_err(Problem::from_error)?;
     let snapshot = match copied.layer {
-        CopiedLayer::Unpacked { snapshot, .. } => snapshot,
+        CopiedLayer::Unpacked(snapshot) => snapshot,
         CopiedLayer::Listed(entries) => {
             let snapshot = Snapshot::create(root, format).map_err(Problem::from_error)?;
             windlass_layer::materialise(&entries, &snapshot, None).map_err(Problem::from_error)?;

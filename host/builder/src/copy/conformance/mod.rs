@@ -129,7 +129,7 @@ impl Build {
             large.verify(&context)?;
         }
         match &copied.layer {
-            CopiedLayer::Unpacked { snapshot, .. } => self.view = self.view.with(Layer::directory(snapshot).unwrap()),
+            CopiedLayer::Unpacked(snapshot) => self.view = self.view.with(Layer::directory(snapshot).unwrap()),
             _ => self.changed(copied.listing().clone()),
         }
         Ok(copied)
@@ -182,18 +182,17 @@ fn same(stage: &Stage<'_>, copied: &Result<Copied, CopyError>, large: Result<Cop
         entries.into_iter().map(|entry| entry.path).collect::<Vec<_>>()
     };
     let expected = match &copied.layer {
-        CopiedLayer::Unpacked { snapshot, .. } => changed(snapshot),
+        CopiedLayer::Unpacked(snapshot) => changed(snapshot),
         _ => copied.listing().clone(),
     };
     match large.layer {
         CopiedLayer::Listed(entries) => assert_eq!(entries, expected),
         CopiedLayer::Streamed(entries) => assert_eq!(entries.map(Result::unwrap).collect::<Listing>(), expected),
-        CopiedLayer::Unpacked { snapshot, is_whole } => {
-            let (layer, was_whole) = match &copied.layer {
-                CopiedLayer::Unpacked { snapshot, is_whole } => (Layer::directory(snapshot).unwrap(), *is_whole),
-                _ => (Layer::listing(expected.clone()), false),
+        CopiedLayer::Unpacked(snapshot) => {
+            let layer = match &copied.layer {
+                CopiedLayer::Unpacked(snapshot) => Layer::directory(snapshot).unwrap(),
+                _ => Layer::listing(expected.clone()),
             };
-            assert_eq!(is_whole, was_whole);
             assert_eq!(lines(&lower.with(Layer::directory(&snapshot).unwrap())), lines(&lower.with(layer)));
             assert_eq!(sorted(changed(&snapshot)), sorted(expected));
         }
