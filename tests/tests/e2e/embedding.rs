@@ -1,21 +1,17 @@
 //! A CI agent that embeds the library: the example of `docs/embedding.md`, against a registry.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use windlass_e2e::base_images::Busybox;
-use windlass_e2e::documentation::root;
 use windlass_e2e::{DockerRegistry, Image, Workspace};
 
-/// The example, built with what the tests were built with.
+/// The example, which cargo builds with the tests of the whole workspace. Building it here would take wasmtime once more, for
+/// tests have other features than programs.
 fn example() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--quiet", "--release", "--workspace", "--example", "build_and_push", "--target", &triple]);
-    let output = cargo.current_dir(root()).output().expect("cargo can be run");
-    assert!(output.status.success(), "cannot build the example: {}", String::from_utf8_lossy(&output.stderr));
-    target.join(triple).join("release/examples/build_and_push")
+    let test = std::env::current_exe().expect("a test has a path");
+    let example = test.ancestors().nth(2).expect("it lies in deps").join("examples/build_and_push");
+    assert!(example.exists(), "{} is missing: build the tests of the whole workspace", example.display());
+    example
 }
 
 #[test]
