@@ -1,13 +1,14 @@
 //! The harness of the end-to-end tests: it starts real servers, runs the real `windlass` binary in a place of its own, and reads
 //! with other tools what came of it.
 //!
-//! What a story needs, `make test` installs: docker-registry, skopeo, buildah, busybox, moto. Everything listens on 127.0.0.1,
+//! What a story needs, `make test` installs: docker-registry, skopeo, buildah, busybox, moto, readers of statements. Everything listens on 127.0.0.1,
 //! lives in a temporary directory and ends with the value that stands for it.
 #![expect(
     clippy::missing_panics_doc,
     reason = "a test ends by a panic; that is what each of these functions does when a thing is not as it must be"
 )]
 
+pub mod attested;
 pub mod base_images;
 pub mod canary;
 pub mod documentation;

@@ -267,7 +267,7 @@ pub(crate) struct BuildArguments {
     /// Ask for base images even when they are here; always so for tags
     #[arg(long)]
     pub(crate) pull: bool,
-    /// Attach SLSA provenance: true or mode=min, mode=max, false
+    /// Attach SLSA provenance: true, false, or a list of mode=min or mode=max and builder-id=URI
     #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) provenance: Option<String>,
     /// Attach an SPDX document of the packages in the image: true or false

@@ -1,8 +1,8 @@
-//! Provenance and bills of materials, read by skopeo.
+//! Provenance and bills of materials: fetched by skopeo, and read by the libraries of in-toto and SPDX.
 
 use serde_json::{Value, json};
 use windlass_e2e::base_images::{Busybox, architecture, foreign_architecture};
-use windlass_e2e::{DockerRegistry, Image, Workspace, skopeo};
+use windlass_e2e::{DockerRegistry, Image, Workspace, attested, skopeo};
 
 fn place() -> (DockerRegistry, Workspace, String) {
     let (registry, workspace) = (DockerRegistry::open(), Workspace::new());
@@ -28,15 +28,19 @@ pub(super) fn statements(registry: &DockerRegistry, repository: &str, index: &Va
     assert_eq!(entry["platform"], json!({"architecture": "unknown", "os": "unknown"}));
     let digest = entry["digest"].as_str().unwrap();
     let manifest = skopeo::raw(&format!("docker://{}/{repository}@{digest}", registry.host()));
+    let mut texts = Vec::new();
     let statement = |layer: &Value| {
         assert_eq!(layer["mediaType"], "application/vnd.in-toto+json");
-        let bytes = std::fs::read(registry.blob(layer["digest"].as_str().unwrap())).unwrap();
-        let statement: Value = serde_json::from_slice(&bytes).unwrap();
+        let text = std::fs::read_to_string(registry.blob(layer["digest"].as_str().unwrap())).unwrap();
+        let statement: Value = serde_json::from_str(&text).unwrap();
+        texts.push(text);
         assert_eq!(statement["predicateType"], layer["annotations"]["in-toto.io/predicate-type"]);
         assert_eq!(statement["subject"][0]["digest"]["sha256"], subject.trim_start_matches("sha256:"));
         (statement["predicateType"].as_str().unwrap().to_owned(), statement["predicate"].clone())
     };
-    manifest["layers"].as_array().unwrap().iter().map(statement).collect()
+    let told: Vec<(String, Value)> = manifest["layers"].as_array().unwrap().iter().map(statement).collect();
+    assert_eq!(attested::predicate_types(&texts), told.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>());
+    told
 }
 
 #[test]
@@ -49,7 +53,7 @@ fn an_image_says_where_it_comes_from_and_what_it_is_made_of_and_no_secret() {
         "-t",
         &name,
         "--push",
-        "--provenance=mode=max",
+        "--provenance=mode=max,builder-id=https://ci.example/runner",
         "--sbom",
         "--build-arg",
         "OPEN=shown",
@@ -71,6 +75,7 @@ fn an_image_says_where_it_comes_from_and_what_it_is_made_of_and_no_secret() {
     assert_eq!(definition["externalParameters"]["request"]["args"], json!({"build-arg:OPEN": "shown", "build-arg:TOKEN": null}));
     let base_digest = skopeo::inspect(&base, None)["Digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
     assert_eq!(definition["resolvedDependencies"][0]["digest"]["sha256"], base_digest);
+    assert_eq!(provenance["runDetails"]["builder"]["id"], "https://ci.example/runner");
     let packages = of("https://spdx.dev/Document");
     assert_eq!(packages["spdxVersion"], "SPDX-2.3");
     let urls: Vec<&str> = packages["packages"]

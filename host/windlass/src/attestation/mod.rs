@@ -57,8 +57,8 @@ pub(crate) async fn attached(image: &Image, facts: &Facts<'_>, store: &Arc<Store
             found.warnings.into_iter().for_each(|warning| events.notice(warning));
             predicates.push((sbom::PREDICATE, sbom::predicate(&found.packages, facts, member)));
         }
-        if let Some(detail) = facts.build.provenance {
-            predicates.push((provenance::PREDICATE, provenance::predicate(facts, &member.platform, detail)));
+        if let Some(asked) = &facts.build.provenance {
+            predicates.push((provenance::PREDICATE, provenance::predicate(facts, &member.platform, asked)));
         }
         attestations.push(manifest(member, facts, &predicates, store)?);
     }

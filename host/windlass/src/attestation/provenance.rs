@@ -4,20 +4,20 @@ use serde_json::{Map, Value, json};
 use windlass_core::Platform;
 
 use super::Facts;
-use crate::step::Provenance;
+use crate::step::{Detail, Provenance};
 
 pub(super) const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 /// What the parameters below mean.
 const BUILD_TYPE: &str = "https://github.com/windlass-build/windlass/blob/main/docs/provenance.md";
 
 /// The predicate. Build arguments stand in it only when everything is asked for, and secret ones by their names alone.
-pub(super) fn predicate(facts: &Facts<'_>, platform: &Platform, detail: Provenance) -> Value {
+pub(super) fn predicate(facts: &Facts<'_>, platform: &Platform, asked: &Provenance) -> Value {
     let build = facts.build;
     let mut arguments = Map::new();
     if let Some(target) = &build.target {
         arguments.insert("target".to_owned(), json!(target));
     }
-    if detail == Provenance::Max {
+    if asked.detail == Detail::Max {
         for argument in &build.arguments {
             arguments.insert(format!("build-arg:{}", argument.name), json!(argument.shown()));
         }
@@ -46,7 +46,7 @@ pub(super) fn predicate(facts: &Facts<'_>, platform: &Platform, detail: Provenan
             "resolvedDependencies": dependencies,
         },
         "runDetails": {
-            "builder": {"id": "", "version": {"windlass": env!("CARGO_PKG_VERSION")}},
+            "builder": {"id": asked.builder_id, "version": {"windlass": env!("CARGO_PKG_VERSION")}},
             "metadata": metadata,
         },
     })

@@ -63,7 +63,12 @@ const ROWS: &[Row] = &[
     ("image-name-tag-with-digest-file", Kind::Text, None, "Write REPOSITORY:TAG@DIGEST, a line each, to this file."),
     ("output-file", Kind::Text, None, "Append `digest=…` (and IMAGE_TAR_PATH) to this dotenv file."),
     ("metadata-file", Kind::Text, None, "Write buildx's metadata JSON (containerimage.digest, image.name) to this file."),
-    ("provenance", Kind::Text, None, "Attach SLSA provenance to the image: true or mode=min, mode=max, false. Default: false."),
+    (
+        "provenance",
+        Kind::Text,
+        None,
+        "Attach SLSA provenance: true, false, or mode=min or mode=max, with `,builder-id=URI`. Default: false.",
+    ),
     ("sbom", Kind::Flag, Some("false"), "Attach an SPDX document of the image's packages to it."),
     ("compression", Kind::Text, None, "How layers are compressed: gzip, zstd or uncompressed. Default: gzip."),
     ("compression-level", Kind::Integer, None, "How hard the compression tries: gzip 1 to 12, zstd 1 to 19. Default: fast."),

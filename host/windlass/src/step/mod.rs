@@ -144,9 +144,18 @@ impl SharedCache {
     pub const MAX_AGE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 }
 
+/// The provenance that is attached to an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provenance {
+    /// How much it tells.
+    pub detail: Detail,
+    /// A URI for who builds, whom readers of it trust; empty when nobody has told.
+    pub builder_id: String,
+}
+
 /// How much provenance tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provenance {
+pub enum Detail {
     /// Base images, the Dockerfile and the target.
     Min,
     /// Build arguments and labels too; never the values of secret ones.

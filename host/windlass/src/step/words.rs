@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::fields;
-use super::{BuildSecret, Provenance, SecretSource, SshSource};
+use super::{BuildSecret, Detail, Provenance, SecretSource, SshSource};
 
 /// A size in bytes, with `b`, `k`, `m` or `g` for powers of 1024, as docker has it.
 ///
@@ -54,17 +54,34 @@ pub fn parse_secret(text: &str) -> Result<BuildSecret, String> {
     Ok(BuildSecret { id, source })
 }
 
-/// `true`, `false`, `mode=min` or `mode=max`.
+/// `true`, `false`, or a list of `mode=min|max`, `builder-id=URI` and `version=v1`, as `docker buildx build --provenance` has it.
 ///
 /// # Errors
 /// When it is something else.
 pub fn parse_provenance(text: &str) -> Result<Option<Provenance>, String> {
+    let mut provenance = Provenance { detail: Detail::Min, builder_id: String::new() };
     match text {
-        "" | "true" | "1" | "mode=min" | "min" => Ok(Some(Provenance::Min)),
-        "mode=max" | "max" => Ok(Some(Provenance::Max)),
-        "false" | "0" => Ok(None),
-        other => Err(format!("`{other}` is not how provenance is asked for: write true, false, mode=min or mode=max")),
+        "" | "true" | "1" => return Ok(Some(provenance)),
+        "false" | "0" => return Ok(None),
+        _ => {}
     }
+    for field in text.split(',') {
+        match field.split_once('=').unwrap_or(("mode", field)) {
+            ("mode", "min") => provenance.detail = Detail::Min,
+            ("mode", "max") => provenance.detail = Detail::Max,
+            ("builder-id", id) if url::Url::parse(id).is_ok() => id.clone_into(&mut provenance.builder_id),
+            ("builder-id", id) => {
+                return Err(format!("`{id}` is no builder-id: that is a URI such as https://ci.example/runner"));
+            }
+            ("version", "v1") => {}
+            _ => {
+                return Err(format!(
+                    "`{field}` is not how provenance is asked for: write true, false, or a list of mode=min or mode=max, builder-id=URI and version=v1"
+                ));
+            }
+        }
+    }
+    Ok(Some(provenance))
 }
 
 /// `ID[=SOCKET|KEYFILE[,KEYFILE…]]`
@@ -99,6 +116,17 @@ mod tests {
         assert!(
             ["src=x", "id=a,env=B,src=c", "type=file,id=a,env=B", "type=x,id=a"].iter().all(|text| parse_secret(text).is_err())
         );
+    }
+
+    #[test]
+    fn provenance_is_asked_for_by_words_or_a_list() {
+        let asked = |detail, id: &str| Ok(Some(Provenance { detail, builder_id: id.to_owned() }));
+        assert_eq!((parse_provenance("true"), parse_provenance("false")), (asked(Detail::Min, ""), Ok(None)));
+        assert_eq!(parse_provenance("max"), asked(Detail::Max, ""));
+        assert_eq!(parse_provenance("builder-id=https://a.test/b,version=v1,mode=max"), asked(Detail::Max, "https://a.test/b"));
+        for bad in ["maximal", "mode=all", "version=v0.2", "builder-id=", "builder-id=me", "mode=max,"] {
+            assert!(parse_provenance(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
