@@ -32,7 +32,7 @@ pub use credential::{Action, Anonymous, Credential, CredentialError, CredentialS
 pub use download::{DownloadError, Downloaded, Downloads};
 pub use error::Error;
 pub use options::{ClientCertificate, EVERY_HOST, Hosts, Limits, Mirror, OptionError, Options};
-pub use pull::Resolved;
+pub use pull::{Arrival, Arriving, ArrivingReader, Resolved, arriving};
 pub use push::{Mounts, Placed, Pushed};
 pub use registry::Registry;
 pub use source::{BlobSource, LazyBlobs};

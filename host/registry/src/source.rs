@@ -45,7 +45,7 @@ pub struct LazyBlobs {
 impl BlobSource for LazyBlobs {
     async fn open(&self, blob: &Descriptor) -> Result<File, Box<dyn StdError + Send + Sync>> {
         if let Some(origin) = self.origins.get(&blob.digest) {
-            self.registry.fetch_blob(origin, blob, &self.blobs, &|_| {}).await?;
+            self.registry.fetch_blob(origin, blob, &self.blobs, &|_| {}, None).await?;
         }
         Ok(self.blobs.file(&blob.digest)?)
     }

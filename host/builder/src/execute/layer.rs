@@ -2,8 +2,9 @@
 
 mod entries;
 mod outline;
+mod unpack;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -11,13 +12,14 @@ use futures_util::future::{BoxFuture, Shared};
 use futures_util::{FutureExt, future};
 use tokio::sync::OnceCell;
 use windlass_core::{Digest, Repository};
-use windlass_layer::{Layer, Limits, Listing, Snapshot, SnapshotError, UnpackError, UnpackOptions, Unpacked, View};
+use windlass_layer::{Layer, Limits, Listing, Snapshot, View};
+use windlass_registry::Arrival;
 use windlass_registry::image::Descriptor;
 
 use super::error::{BuildError, Problem};
 use super::remote_cache::Origin;
 use super::session::{Claim, Session};
-use crate::store::{Begun, SnapshotId, StepLayer, Unfinished};
+use crate::store::{SnapshotId, StepLayer};
 pub(crate) use outline::{LayersBelow, keep_outlines};
 
 /// A blob that is known, or being written while the build goes on.
@@ -173,7 +175,7 @@ impl BuildLayer {
             let compared = match self.unchecked(session, &blob) {
                 Some(_) => self.fetched_and_compared(session, Arc::clone(&blob)).await,
                 // Unpacked, it was compared; but its blob may be gone.
-                None => self.fetch(session, &blob).await,
+                None => self.fetch(session, &blob, None).await,
             };
             settle(session, claim, compared)
         });
@@ -181,7 +183,7 @@ impl BuildLayer {
     }
 
     async fn fetched_and_compared(&self, session: &Arc<Session>, blob: Arc<StepLayer>) -> Result<(), Arc<BuildError>> {
-        self.fetch(session, &blob).await?;
+        self.fetch(session, &blob, None).await?;
         let worker = session.clone();
         session
             .blocking(move || {
@@ -192,11 +194,11 @@ impl BuildLayer {
             .await
     }
 
-    /// Brings the blob into the store when it is elsewhere.
-    async fn fetch(&self, session: &Session, blob: &StepLayer) -> Result<(), Arc<BuildError>> {
+    /// Brings the blob into the store when it is elsewhere; one that comes from a repository can be read meanwhile.
+    async fn fetch(&self, session: &Session, blob: &StepLayer, arrival: Option<Arrival>) -> Result<(), Arc<BuildError>> {
         let descriptor = Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size);
         match (&self.origin, self.claim.as_ref().map(|claim| &claim.origin)) {
-            (Some(origin), _) => session.fetch(origin, &descriptor).await,
+            (Some(origin), _) => session.fetch(origin, &descriptor, arrival).await,
             (None, Some(origin)) => session.take_from(origin, &descriptor).await,
             (None, None) => Ok(()),
         }
@@ -267,37 +269,6 @@ impl BuildLayer {
         }
         .boxed()
     }
-
-    /// The directory of a layer, made from its blob.
-    async fn made_from_blob(&self, session: &Arc<Session>) -> Result<Snapshot, Arc<BuildError>> {
-        let blob = self.blob().await?;
-        self.fetch(session, &blob).await?;
-        // A thread for each layer would cost more memory than the layers do.
-        let begun = match session.store.try_begin_snapshot(&self.snapshot).map_err(failed)? {
-            Some(begun) => begun,
-            None => {
-                let (id, store) = (self.snapshot.clone(), session.store.clone());
-                session.blocking(move || Ok(store.begin_snapshot(&id).map_err(failed)?)).await?
-            }
-        };
-        let unfinished = match begun {
-            Begun::Complete(snapshot) => return Ok(Snapshot::open(snapshot, session.format)),
-            Begun::Unfinished(unfinished) => unfinished,
-        };
-        let (unfinished, first) = unpack(session, &blob, unfinished, None).await?;
-        let unfinished = match first {
-            Tried::Whole => unfinished,
-            Tried::Unpacked(unpacked) => {
-                let below = view_of(&self.below, session).await?;
-                adopt(session, unfinished, unpacked, below).await?
-            }
-            Tried::LinksBelow => {
-                let below = view_of(&self.below, session).await?;
-                unpack(session, &blob, unfinished, Some(below)).await?.0
-            }
-        };
-        Ok(Snapshot::open(unfinished.finish().map_err(failed)?, session.format))
-    }
 }
 
 /// A blob that is known.
@@ -312,67 +283,6 @@ fn settle<T>(session: &Session, claim: &Claim, made: Result<T, Arc<BuildError>>)
         Err(error) => session.distrust(claim, error),
     }
     made
-}
-
-/// What has come of unpacking a layer.
-enum Tried {
-    /// All of it is there.
-    Whole,
-    /// It implies directories whose attributes stand below.
-    Unpacked(Unpacked),
-    /// It has hard links to files below, and nothing is there.
-    LinksBelow,
-}
-
-/// Unpacks a blob of the store into a snapshot; what it needs of the layers below it finds in `lower`.
-async fn unpack(
-    session: &Arc<Session>,
-    blob: &Arc<StepLayer>,
-    unfinished: Unfinished,
-    lower: Option<View>,
-) -> Result<(Unfinished, Tried), Arc<BuildError>> {
-    let _turn = session.work.turn_to_unpack().await;
-    let (worker, blob) = (Arc::clone(session), Arc::clone(blob));
-    let work = move || match unpack_now(&worker, &blob, &unfinished.path(), lower.as_ref()) {
-        Ok(tried) => Ok((unfinished, tried)),
-        Err(problem) => Err(Arc::new(BuildError::Layer(problem))),
-    };
-    session.blocking(work).await
-}
-
-fn unpack_now(session: &Session, blob: &StepLayer, root: &Path, lower: Option<&View>) -> Result<Tried, Problem> {
-    let snapshot = Snapshot::create(root, session.format).map_err(Problem::from_error)?;
-    let file = session.blobs.file(&blob.digest).map_err(Problem::from_error)?;
-    let options = UnpackOptions { lower, ..UnpackOptions::default() };
-    match windlass_layer::unpack(session.work.watched(file), &snapshot, &options) {
-        Err(UnpackError::Snapshot(SnapshotError::LinkTarget { .. })) if lower.is_none() => {
-            std::fs::remove_dir_all(root).map_err(Problem::from_error)?;
-            Ok(Tried::LinksBelow)
-        }
-        Err(error) => Err(Problem::from_error(error).about(&format!("layer {} cannot be unpacked", blob.digest))),
-        Ok(unpacked) => {
-            check_diff_id(&unpacked.diff_id, &blob.digest, &blob.diff_id)?;
-            let whole = lower.is_some() || (unpacked.implied.is_empty() && unpacked.root_entry);
-            Ok(if whole { Tried::Whole } else { Tried::Unpacked(unpacked) })
-        }
-    }
-}
-
-/// Gives directories that the layer only implies what they have below.
-async fn adopt(
-    session: &Arc<Session>,
-    unfinished: Unfinished,
-    unpacked: Unpacked,
-    below: View,
-) -> Result<Unfinished, Arc<BuildError>> {
-    let format = session.format;
-    session
-        .blocking(move || {
-            let snapshot = Snapshot::open(unfinished.path(), format);
-            windlass_layer::adopt(&snapshot, &unpacked, &below).map_err(|error| Arc::new(failed(error)))?;
-            Ok(unfinished)
-        })
-        .await
 }
 
 /// Compares what the layer `digest` has unpacked to with what the image's configuration says.

@@ -9,7 +9,7 @@ use windlass_core::event::{Outcome, Stage};
 use windlass_core::{EventSink, Finding, Platform, Repository, Secret};
 use windlass_layer::{Compression, DiffError, Entry, LayerOptions, Listing, OverlayXattrs, Ownership, Snapshot, SnapshotFormat};
 use windlass_registry::image::Descriptor;
-use windlass_registry::{Blobs, Registry, layout};
+use windlass_registry::{Arrival, Blobs, Registry, layout};
 use windlass_sandbox::{Cancel, Isolation, LimitGroup, Unlimited};
 
 use super::error::{BuildError, Problem};
@@ -139,14 +139,19 @@ impl Session {
         }
     }
 
-    /// Brings a blob of a repository into the store.
-    pub(crate) async fn fetch(&self, origin: &Repository, blob: &Descriptor) -> Result<(), Arc<BuildError>> {
+    /// Brings a blob of a repository into the store; it can be read meanwhile by the other end of `arrival`.
+    pub(crate) async fn fetch(
+        &self,
+        origin: &Repository,
+        blob: &Descriptor,
+        arrival: Option<Arrival>,
+    ) -> Result<(), Arc<BuildError>> {
         if self.blobs.holds(&blob.digest, blob.size) {
             return Ok(());
         }
         let task = self.events.start(Stage::Pull, format!("pull {} {}", origin.path(), short(blob.digest.hex())));
         let progress = |bytes: u64| task.progress(bytes, Some(blob.size));
-        match self.registry.fetch_blob(origin, blob, &self.blobs, &progress).await {
+        match self.registry.fetch_blob(origin, blob, &self.blobs, &progress, arrival).await {
             Ok(()) => {
                 task.finish(Outcome::Done);
                 Ok(())
@@ -161,7 +166,7 @@ impl Session {
     /// Brings a blob into the store from where a remote cache found it, when that is no repository.
     pub(crate) async fn take_from(&self, origin: &Origin, blob: &Descriptor) -> Result<(), Arc<BuildError>> {
         let taken = match origin {
-            Origin::Repository(repository) => return self.fetch(repository, blob).await,
+            Origin::Repository(repository) => return self.fetch(repository, blob, None).await,
             Origin::Layout(path) => layout::copy_blob(path, blob, &self.blobs).await.map_err(Problem::from_error),
             Origin::Absent { from } if !self.blobs.holds(&blob.digest, blob.size) => {
                 Err(Problem::new(format!("{from} has no layer {}", blob.digest)))

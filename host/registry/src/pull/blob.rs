@@ -8,6 +8,7 @@ use reqwest::{Method, Response};
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 use windlass_core::Repository;
 
+use super::arriving::{Arrival, TellingFile};
 use crate::checksum::Checksum;
 use crate::error::Error;
 use crate::image::Descriptor;
@@ -28,7 +29,8 @@ type Sink<'a> = &'a mut (dyn AsyncWrite + Unpin + Send);
 
 impl Registry {
     /// Fetches a blob into a store, unless it is there. Parallel calls for one blob fetch it once. `progress` gets the
-    /// bytes that are there so far, and starts over when a mirror is given up.
+    /// bytes that are there so far, and starts over when a mirror is given up; whoever reads the blob meanwhile has the other
+    /// end of `arrival`, see [`super::arriving()`].
     ///
     /// # Errors
     /// When it cannot be had, has another size or digest, trickles, or cannot be written.
@@ -38,6 +40,7 @@ impl Registry {
         blob: &Descriptor,
         into: &Blobs,
         progress: &(dyn Fn(u64) + Sync),
+        arrival: Option<Arrival>,
     ) -> Result<(), Error> {
         let turn = {
             let mut fetching = self.inner.fetching.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,7 +54,7 @@ impl Registry {
         let _permit = self.inner.pulls.acquire().await.expect("the semaphore is never closed");
         let mut failure = None;
         for route in self.pull_routes(repository)? {
-            match store(&route, blob, into, progress).await {
+            match store(&route, blob, into, progress, arrival.as_ref()).await {
                 Err(error) if !matches!(error, Error::Sink { .. } | Error::Store(_)) => failure = Some(error),
                 settled => return settled,
             }
@@ -96,12 +99,23 @@ impl Registry {
     }
 }
 
-async fn store(route: &Route, blob: &Descriptor, into: &Blobs, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
+async fn store(
+    route: &Route,
+    blob: &Descriptor,
+    into: &Blobs,
+    progress: &(dyn Fn(u64) + Sync),
+    arrival: Option<&Arrival>,
+) -> Result<(), Error> {
     let writer = into.unsummed_writer()?;
-    let file = writer.reopened()?;
-    let mut sink = BufWriter::with_capacity(BUFFER, tokio::fs::File::from_std(file));
+    if let Some(arrival) = arrival {
+        arrival.begin(writer.reopened()?);
+    }
+    let mut sink = BufWriter::with_capacity(BUFFER, TellingFile::new(writer.reopened()?, arrival));
     Download::new(blob, &mut sink, progress).run(route).await?;
     writer.place(&blob.digest)?;
+    if let Some(arrival) = arrival {
+        arrival.whole();
+    }
     Ok(())
 }
 

@@ -204,7 +204,7 @@ async fn credentials_do_not_follow_to_another_port() {
     let repository = repository(&registry.host(), "a");
     let directory = tempfile::tempdir().unwrap();
     let store = Blobs::open(directory.path()).unwrap();
-    client.fetch_blob(&repository, &blob, &store, &|_| {}).await.expect("a redirect to another origin is legal for blobs");
+    client.fetch_blob(&repository, &blob, &store, &|_| {}, None).await.expect("a redirect to another origin is legal for blobs");
     let error = client.push_blob(&repository, &blob, &store, &[], &|_| {}).await.unwrap_err();
     assert!(matches!(error, Error::Refused { status: 401, .. }), "{}", told(&error));
     assert!(elsewhere.count("PUT", "/upload") > 0, "the blob itself may go there");

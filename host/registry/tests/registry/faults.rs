@@ -130,7 +130,7 @@ async fn a_layer_that_trickles_is_given_up_and_one_that_is_slow_is_not() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n".to_vec();
     let fake = Fake::start(move |_, _| Reply::Trickle { begin: head.clone(), every: Duration::from_millis(20) }).await;
     let begin = Instant::now();
-    let error = client(quick()).fetch_blob(&repository(&fake.host(), "a"), &blob, &store, &|_| {}).await.unwrap_err();
+    let error = client(quick()).fetch_blob(&repository(&fake.host(), "a"), &blob, &store, &|_| {}, None).await.unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }), "{}", told(&error));
     assert!(begin.elapsed() < Duration::from_secs(5));
     // 100 bytes arrive in two seconds, four times the stall limit: enough, when so little is asked for.
@@ -139,7 +139,7 @@ async fn a_layer_that_trickles_is_given_up_and_one_that_is_slow_is_not() {
     let fake = Fake::start(move |_, _| Reply::Trickle { begin: head.clone(), every: Duration::from_millis(20) }).await;
     let mut options = quick();
     options.limits.least_bytes = 5;
-    client(options).fetch_blob(&repository(&fake.host(), "a"), &slow, &store, &|_| {}).await.unwrap();
+    client(options).fetch_blob(&repository(&fake.host(), "a"), &slow, &store, &|_| {}, None).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

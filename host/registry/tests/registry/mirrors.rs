@@ -69,7 +69,7 @@ async fn a_pull_asks_mirrors_first_and_goes_on_to_the_registry_itself() {
         let directory = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(directory.path()).unwrap();
         for layer in &found.layers {
-            registry.fetch_blob(wanted.repository(), layer, &blobs, &|_| {}).await?;
+            registry.fetch_blob(wanted.repository(), layer, &blobs, &|_| {}, None).await?;
         }
         Ok::<_, Error>(())
     };

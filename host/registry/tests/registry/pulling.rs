@@ -39,7 +39,7 @@ async fn an_image_is_resolved_by_tag_and_by_digest_and_its_layers_are_verified()
         assert_eq!(found.config.platform(), amd64());
     }
     for layer in &image.layers {
-        registry.fetch_blob(&repository, layer, &blobs, &|_| {}).await.unwrap();
+        registry.fetch_blob(&repository, layer, &blobs, &|_| {}, None).await.unwrap();
         blobs.verify(&layer.digest).unwrap();
     }
     drop(server);
@@ -98,8 +98,9 @@ fn content() -> Vec<u8> {
 async fn fetch(fake: &Fake, blob: &Descriptor) -> Result<Vec<u8>, Error> {
     let (_directory, blobs) = store();
     let done = Mutex::new(0);
-    let got =
-        client(quick()).fetch_blob(&repository(&fake.host(), "a"), blob, &blobs, &|bytes| *done.lock().unwrap() = bytes).await;
+    let got = client(quick())
+        .fetch_blob(&repository(&fake.host(), "a"), blob, &blobs, &|bytes| *done.lock().unwrap() = bytes, None)
+        .await;
     let left = std::fs::read_dir(blobs.root().join("ingest")).unwrap().count();
     assert_eq!(left, 0, "nothing half-written is left");
     got?;
@@ -222,7 +223,7 @@ async fn parallel_fetches_of_one_blob_fetch_it_once() {
     let (fake, blob) = serving(content(), |_, all, _| reply(200).body(all)).await;
     let (_directory, blobs) = store();
     let (registry, repository) = (client(quick()), repository(&fake.host(), "a"));
-    let fetches = (0..8).map(|_| registry.fetch_blob(&repository, &blob, &blobs, &|_| {}));
+    let fetches = (0..8).map(|_| registry.fetch_blob(&repository, &blob, &blobs, &|_| {}, None));
     futures_util::future::try_join_all(fetches).await.unwrap();
     assert_eq!(fake.seen().len(), 1);
 }

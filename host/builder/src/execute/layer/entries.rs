@@ -20,7 +20,7 @@ impl BuildLayer {
     /// Everything that the layer says, as its blob has it. What lies below is not asked for.
     pub(crate) async fn entries(&self, session: &Arc<Session>) -> Result<BlobEntries, Arc<BuildError>> {
         let blob = self.blob().await?;
-        self.fetch(session, &blob).await?;
+        self.fetch(session, &blob, None).await?;
         let (known, worker) = (self.directory.get().cloned(), Arc::clone(session));
         session
             .blocking(move || {
