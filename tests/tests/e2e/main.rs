@@ -7,6 +7,7 @@ mod bad_plugin;
 mod bad_registry;
 mod bad_step;
 mod base_image_policy;
+mod bases;
 mod build_command;
 mod build_options;
 mod cache_command;

@@ -1,5 +1,7 @@
 //! The walk over the graph: bases first, then every needed stage, side by side where they do not depend on each other.
 
+mod ahead;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -256,6 +258,11 @@ impl Executor {
 
     /// Builds the target, and every stage that it needs.
     pub(crate) async fn run(&self) -> Result<Arc<StageState>, Arc<BuildError>> {
+        let (target, ()) = tokio::try_join!(self.every_stage(), self.unpack_ahead())?;
+        Ok(target)
+    }
+
+    async fn every_stage(&self) -> Result<Arc<StageState>, Arc<BuildError>> {
         // In this order each begins behind those that it needs.
         let mut stages = stream::iter(self.graph.needed()).map(|&index| self.stage(index)).buffer_unordered(BUILT_AT_ONCE);
         while let Some(built) = stages.next().await {

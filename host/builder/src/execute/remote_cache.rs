@@ -100,6 +100,11 @@ impl Sharing {
         Self { remote, ..Self::default() }
     }
 
+    /// Whether there is a remote cache.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.remote.is_some()
+    }
+
     /// What the remote cache has under `key`.
     pub(crate) async fn find(&self, key: &StepKey) -> Option<Found> {
         let remote = self.remote()?;

@@ -176,6 +176,11 @@ impl Session {
         taken.map_err(|problem| Arc::new(BuildError::Layer(problem)))
     }
 
+    /// Whether any cache may know of a step, so that only looking for it can tell.
+    pub(crate) fn may_have_results(&self) -> bool {
+        self.store.has_steps() || self.sharing.is_shared()
+    }
+
     /// The unpacked layer of that name, if it is there and whole.
     pub(crate) fn snapshot(&self, id: &SnapshotId) -> Option<Snapshot> {
         let root = self.store.sound_snapshot(id, &self.events)?;

@@ -419,7 +419,7 @@ fn ended(task: windlass_core::event::Task, error: Arc<BuildError>) -> Arc<BuildE
 }
 
 /// The error with the instruction it belongs to, unless it names one already.
-fn placed(error: &Arc<BuildError>, statement: &Statement) -> Arc<BuildError> {
+pub(super) fn placed(error: &Arc<BuildError>, statement: &Statement) -> Arc<BuildError> {
     if matches!(**error, BuildError::Dockerfile(_) | BuildError::NotCached) {
         return Arc::clone(error);
     }
