@@ -49,7 +49,7 @@ def ask(name, tmp, host, env, build):
         done = subprocess.run(build + ["--network", "none", "--no-cache", "-t", image, "-f", dockerfile] + args + [work + "/ctx"],
                               cwd=work, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace", timeout=300)
         if done.returncode:
-            if "buildx" in done.stdout:
+            if build[0] == DOCKER and "buildx" in done.stdout:
                 sys.exit("docker asks for buildx: Debian's docker.io is needed")
             said = done.stdout.strip().splitlines()[-1:] or [""]
             return {"fails": True, "buildkit_says": said[0].replace(host, "@REGISTRY@").split("error: code = Unknown desc = ")[-1]}
