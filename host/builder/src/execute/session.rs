@@ -1,25 +1,29 @@
 //! What every step of a build shares.
 
+mod cached;
+mod names;
+mod results;
+
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use windlass_core::event::{Outcome, Stage};
-use windlass_core::{EventSink, Finding, Platform, Repository, Secret};
-use windlass_layer::{Compression, DiffError, Entry, LayerOptions, Listing, OverlayXattrs, Ownership, Snapshot, SnapshotFormat};
+use windlass_core::{EventSink, Platform, Repository, Secret};
+use windlass_layer::{Compression, OverlayXattrs, Ownership, SnapshotFormat};
 use windlass_registry::image::Descriptor;
 use windlass_registry::{Arrival, Blobs, Registry, layout};
 use windlass_sandbox::{Cancel, Isolation, LimitGroup, Unlimited};
 
+pub(crate) use cached::{Cached, Claim};
+pub(crate) use results::{EntrySource, Made};
+
 use super::error::{BuildError, Problem};
-use super::layer::{BlobFuture, BuildLayer};
-use super::lineage::Continues;
 use super::remote::{Fetches, Remotes};
-use super::remote_cache::{Found, Origin, RemoteCache, Sharing, Whence};
-use super::request::{Argument, BuildRequest, StepOutcome};
+use super::remote_cache::{Origin, RemoteCache, Sharing};
+use super::request::{Argument, BuildRequest};
 use super::work::Work;
-use crate::store::{KeyBuilder, SnapshotId, StepKey, StepLayer, StepRecord, Store};
+use crate::store::Store;
 
 /// Where a build works and what it talks to.
 #[derive(Debug, Clone)]
@@ -176,134 +180,6 @@ impl Session {
         taken.map_err(|problem| Arc::new(BuildError::Layer(problem)))
     }
 
-    /// Whether any cache may know of a step, so that only looking for it can tell.
-    pub(crate) fn may_have_results(&self) -> bool {
-        self.store.has_steps() || self.sharing.is_shared()
-    }
-
-    /// The unpacked layer of that name, if it is there and whole.
-    pub(crate) fn snapshot(&self, id: &SnapshotId) -> Option<Snapshot> {
-        let root = self.store.sound_snapshot(id, &self.events)?;
-        Some(Snapshot::open(root, self.format))
-    }
-
-    /// Compresses a layer in the background and records under `keys` what the step has made.
-    pub(crate) fn write_layer(self: &Arc<Self>, made: Made) -> BlobFuture {
-        let session = Arc::clone(self);
-        let written = self.work.start_in_turn(move || session.write_layer_now(made));
-        let ended = |error: tokio::task::JoinError| Err(Arc::new(BuildError::Internal(error.to_string())));
-        let blob = written.map(move |joined| joined.flatten().unwrap_or_else(ended)).boxed().shared();
-        // Its result is shared when it is there, also where no image waits for it.
-        self.sharing.wait_for(blob.clone().map(drop).boxed());
-        blob
-    }
-
-    fn write_layer_now(&self, made: Made) -> Result<Arc<StepLayer>, Arc<BuildError>> {
-        let wrong = |error: Problem| Arc::new(BuildError::Layer(error));
-        let options = LayerOptions {
-            compression: self.compression,
-            latest_modification: self.request.source_date_epoch,
-            ..LayerOptions::default()
-        };
-        let writer = self.blobs.writer().map_err(|error| wrong(Problem::from_error(error)))?;
-        let mut writer = self.work.watched(writer);
-        let blob = match made.entries {
-            EntrySource::Listed(listing) => windlass_layer::write_layer(&listing, &options, &mut writer),
-            EntrySource::Read(entries) => windlass_layer::write_changes(entries, &options, &mut writer),
-        };
-        let blob = blob.map_err(|error| wrong(Problem::from_error(error)))?;
-        (made.verify)().map_err(wrong)?;
-        writer.into_inner().commit_as(&blob.digest).map_err(|error| wrong(Problem::from_error(error)))?;
-        let layer = StepLayer::of(blob, made.snapshot);
-        let continues = made.keys.first().and_then(|key| made.continues.key(key, &layer.diff_id));
-        self.record(&made.keys, &StepRecord { layer: Some(layer.clone()), created: made.created, continues })?;
-        Ok(Arc::new(layer))
-    }
-
-    /// Tells of a layer of the image when its blob is there.
-    pub(crate) fn tell_when_finished(&self, layer: &Arc<BuildLayer>) {
-        let Some(listener) = self.finished_layers.clone().filter(|_| layer.origin().is_none()) else { return };
-        let layer = Arc::clone(layer);
-        tokio::spawn(async move {
-            if let Ok(blob) = layer.blob().await {
-                // Whoever has stopped listening needs to know no more.
-                let _ = listener.send(Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size));
-            }
-        });
-    }
-
-    /// Records what a step has made: under its key, which comes first in `keys`, and under shortcuts to that.
-    pub(crate) fn record(&self, keys: &[StepKey], record: &StepRecord) -> Result<(), Arc<BuildError>> {
-        for key in keys {
-            let continues = record.continues.or_else(|| keys.first().filter(|first| *first != key).copied());
-            let record = StepRecord { continues, ..record.clone() };
-            let key = self.blob_key(key);
-            self.store.record_step(&key, &record).map_err(|error| Arc::new(BuildError::Store(error)))?;
-            self.sharing.tell(key, &record, Whence::Made);
-        }
-        Ok(())
-    }
-
-    /// The key of a step's blob. What a step makes of the files does not depend on how the layer is compressed and which
-    /// times it may have; its blob does.
-    pub(super) fn blob_key(&self, key: &StepKey) -> StepKey {
-        let (compression, source_date_epoch) = (self.compression, self.request.source_date_epoch);
-        if compression == Compression::default() && source_date_epoch.is_none() {
-            return *key;
-        }
-        KeyBuilder::new("blob")
-            .field("step", key.as_bytes())
-            .field("compression", format!("{compression:?}"))
-            .field("epoch", format!("{source_date_epoch:?}"))
-            .finish()
-    }
-
-    /// The record of a step, when the cache may be used and still has the whole layer.
-    fn cached_here(&self, blob_key: &StepKey) -> Option<StepRecord> {
-        let record = self.store.step(blob_key, &self.events)?;
-        let here = record.layer.as_ref().is_none_or(|layer| self.blobs.holds(&layer.digest, layer.size));
-        here.then_some(record)
-    }
-
-    /// What is known of a step: here, or where results are shared. Nobody is asked who cannot know because it `is_new`.
-    pub(crate) async fn cached(&self, key: &StepKey, is_new: bool) -> Option<Cached> {
-        let blob_key = self.blob_key(key);
-        if let Some(record) = self.cached_here(&blob_key) {
-            self.sharing.tell(blob_key, &record, Whence::Stored);
-            return Some(Cached { record, claim: None });
-        }
-        if is_new {
-            return None;
-        }
-        let Found { mut record, origin } = self.sharing.find(&blob_key).await?;
-        self.sharing.tell(blob_key, &record, Whence::Found(origin.clone()));
-        match &mut record.layer {
-            Some(layer) => {
-                let unique = format!("-{}", layer.diff_id.hex().get(..32).unwrap_or_default());
-                layer.snapshot = Some(self.named_snapshot(&record.continues.unwrap_or(*key), &unique));
-            }
-            // There is nothing to be checked later; a store that cannot be written is asked again.
-            None => drop(self.store.record_step(&blob_key, &record)),
-        }
-        let claim = Claim { key: blob_key, record: record.clone(), origin };
-        Some(Cached { record, claim: Some(claim) })
-    }
-
-    /// The same for a shortcut: whoever hears of results hears of what it stands for too, as when the step was run.
-    pub(crate) async fn cached_by_shortcut(&self, key: &StepKey, is_new: bool) -> Option<Cached> {
-        let cached = self.cached(key, is_new).await?;
-        if let Some(target) = cached.record.continues {
-            let record = StepRecord { continues: None, ..cached.record.clone() };
-            self.sharing.tell(self.blob_key(&target), &record, cached.whence());
-        }
-        Some(cached)
-    }
-
-    /// Tells of a shortcut to a result that was found elsewhere. It is no record of ours before its layer has been compared.
-    pub(crate) fn tell_of_shortcut(&self, shortcut: &StepKey, alias: &StepRecord, whence: Whence) {
-        self.sharing.tell(self.blob_key(shortcut), alias, whence);
-    }
-
     /// The time that goes into the image for what is made now, in RFC 3339.
     pub(crate) fn now(&self) -> String {
         self.time().to_string()
@@ -321,34 +197,6 @@ impl Session {
             Some(latest) => now.min(latest),
             None => now,
         }
-    }
-
-    /// The name of the directory that a step's layer is kept in. Its form depends on the isolation.
-    pub(crate) fn snapshot_id(&self, key: &StepKey) -> SnapshotId {
-        self.named_snapshot(key, "")
-    }
-
-    /// The name for a step that runs although the cache may know it: what the cache knows stays as it is.
-    pub(crate) fn fresh_snapshot_id(&self, key: &StepKey) -> SnapshotId {
-        self.named_snapshot(key, &format!("-{}", self.nonce))
-    }
-
-    /// The name that belongs to a layer of the cache, in the form of this build's isolation.
-    pub(crate) fn recorded_snapshot_id(&self, key: &StepKey, layer: &StepLayer) -> SnapshotId {
-        let plain = self.named_snapshot(key, "");
-        let unique = layer.snapshot.as_ref().and_then(|id| id.as_str().get(plain.as_str().len()..));
-        self.named_snapshot(key, unique.unwrap_or_default())
-    }
-
-    fn named_snapshot(&self, key: &StepKey, unique: &str) -> SnapshotId {
-        let form = match (self.format.ownership, self.format.overlay_xattrs) {
-            (Ownership::Recorded, _) => "s",
-            // Without a user namespace, ids on disk are what they are in the image.
-            (Ownership::Apply, OverlayXattrs::User) if self.request.isolation().is_plain() => "c",
-            (Ownership::Apply, OverlayXattrs::User) => "u",
-            (Ownership::Apply, OverlayXattrs::Trusted) => "r",
-        };
-        SnapshotId::parse(&format!("{key}-{form}{unique}")).expect("hexadecimal digits, letters and dashes are a snapshot's name")
     }
 
     /// Tells this build and platform apart from all others.
@@ -369,92 +217,6 @@ impl Session {
     pub(crate) fn is_secret_argument(&self, name: &str) -> bool {
         self.request.arguments.iter().any(|(known, value)| known == name && matches!(value, Argument::Secret(_)))
     }
-}
-
-/// What is known of a step.
-pub(crate) struct Cached {
-    pub(crate) record: StepRecord,
-    /// Whose word it is, when it is not the store's.
-    pub(crate) claim: Option<Claim>,
-}
-
-impl Cached {
-    /// The layer of the step `key` on those `below`, if it made one, and what became of the step.
-    pub(crate) fn layer(
-        self,
-        session: &Session,
-        key: &StepKey,
-        below: Vec<Arc<BuildLayer>>,
-    ) -> (Option<Arc<BuildLayer>>, StepOutcome) {
-        let Self { record, claim } = self;
-        let outcome = StepOutcome::Cached(claim.as_ref().map(|claim| claim.origin.clone()));
-        let layer = record.layer.map(|layer| {
-            let id = session.recorded_snapshot_id(key, &layer);
-            match claim {
-                Some(claim) => BuildLayer::claimed(id, layer, claim, below),
-                None => BuildLayer::cached(id, layer, below),
-            }
-        });
-        (layer, outcome)
-    }
-
-    /// How it came to be known.
-    pub(crate) fn whence(&self) -> Whence {
-        self.claim.as_ref().map_or(Whence::Stored, |claim| Whence::Found(claim.origin.clone()))
-    }
-}
-
-/// What a remote cache says of a step. Its layer counts once it has been compared with what is said of it.
-pub(crate) struct Claim {
-    /// The key that it was found under.
-    pub(super) key: StepKey,
-    pub(super) record: StepRecord,
-    pub(crate) origin: Origin,
-}
-
-impl Session {
-    /// The layer is what was claimed: from now on the store knows the step too.
-    pub(super) fn confirm(&self, claim: &Claim) {
-        // A store that cannot be written only asks again.
-        let _ = self.store.record_step(&claim.key, &claim.record);
-    }
-
-    /// The layer is not what was claimed, or cannot be had: the step is made again.
-    pub(super) fn distrust(&self, claim: &Claim, error: &BuildError) {
-        if self.cancel.is_cancelled() {
-            return;
-        }
-        self.sharing.distrust(claim.key, &claim.origin, error);
-        if matches!(claim.origin, Origin::Absent { .. }) {
-            return;
-        }
-        let message = format!("an entry of the cache {} is not used: {}", claim.origin, error.short());
-        self.events.notice(Finding::warn("cache/unusable-entry", message).about(claim.key.to_string()));
-    }
-}
-
-/// Where the entries of a layer that is to be written come from.
-pub(crate) enum EntrySource {
-    /// They are in memory, their contents where they come from.
-    Listed(Arc<Listing>),
-    /// They are read off the layer's directory, or made while they are written.
-    Read(Box<dyn Iterator<Item = Result<Entry, DiffError>> + Send>),
-}
-
-/// A layer that a step has made.
-pub(crate) struct Made {
-    /// Its entries.
-    pub(crate) entries: EntrySource,
-    /// The keys it is recorded under.
-    pub(crate) keys: Vec<StepKey>,
-    /// What later steps build on.
-    pub(crate) continues: Continues,
-    /// The directory it was left in, when that is not the one that its key names.
-    pub(crate) snapshot: Option<SnapshotId>,
-    /// When it was made.
-    pub(crate) created: String,
-    /// Makes sure, once it has been written, that its files are still what the key stands for.
-    pub(crate) verify: Box<dyn FnOnce() -> Result<(), Problem> + Send>,
 }
 
 /// What is told of work that was not begun because the build has failed or was cancelled.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::tar::pax;
 use crate::testing::{Space, python_tar, run};
+use crate::{Content, Timestamp};
 
 fn read(archive: Vec<u8>) -> Result<Vec<(Entry, Vec<u8>)>, ReadError> {
     let mut chunks = Chunks::of_bytes(archive);
