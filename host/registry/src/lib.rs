@@ -10,6 +10,7 @@
 //! characters, waits are bounded, and credentials go to the origin that demanded them and to no other.
 
 mod answer;
+mod arriving;
 mod auth;
 mod checksum;
 mod credential;
@@ -27,13 +28,14 @@ mod text;
 mod transport;
 
 pub use answer::Told;
+pub use arriving::{Arrival, Arriving, ArrivingReader, arriving};
 pub use checksum::sha256;
 pub use credential::{Action, Anonymous, Credential, CredentialError, CredentialSource};
 pub use download::{DownloadError, Downloaded, Downloads};
 pub use error::Error;
 pub use options::{ClientCertificate, EVERY_HOST, Hosts, Limits, Mirror, OptionError, Options};
-pub use pull::{Arrival, Arriving, ArrivingReader, Resolved, arriving};
-pub use push::{Mounts, Placed, Pushed};
+pub use pull::Resolved;
+pub use push::{Mounts, Placed, Pushed, Sent};
 pub use registry::Registry;
 pub use source::{BlobSource, LazyBlobs};
 pub use store::{BlobWriter, Blobs, StoreError};

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 use windlass_core::Digest;
 
+use crate::arriving::Arrival;
 use crate::checksum::Checksum;
 
 /// Files in `ingest/` younger than this are never swept: their writer may be about to lock them.
@@ -207,7 +208,10 @@ impl Blobs {
     }
 
     /// Begins a blob that whoever writes it sums; [`BlobWriter::place`] ends it.
-    pub(crate) fn unsummed_writer(&self) -> Result<BlobWriter, StoreError> {
+    ///
+    /// # Errors
+    /// When no file can be made.
+    pub fn unsummed_writer(&self) -> Result<BlobWriter, StoreError> {
         self.begin(None)
     }
 
@@ -221,7 +225,7 @@ impl Blobs {
             .map_err(failed("create a file in", &directory))?;
         // The lock tells `sweep` that the writer lives; a file system without locks only loses that.
         let _ = file.as_file().try_lock();
-        Ok(BlobWriter { store: self.clone(), file, sum, size: 0 })
+        Ok(BlobWriter { store: self.clone(), file, sum, size: 0, arrival: None })
     }
 
     /// Removes what killed processes left half-written.
@@ -261,6 +265,7 @@ pub struct BlobWriter {
     /// `None` when whoever writes sums.
     sum: Option<Checksum>,
     size: u64,
+    arrival: Option<Arrival>,
 }
 
 impl BlobWriter {
@@ -298,8 +303,21 @@ impl BlobWriter {
         self.file.as_file().try_clone().map_err(failed("open", self.file.path()))
     }
 
+    /// The same writer, which tells the other end of `arrival` what it writes, see [`crate::arriving()`].
+    ///
+    /// # Errors
+    /// When the file cannot be read meanwhile.
+    pub fn announced(mut self, arrival: Arrival) -> Result<Self, StoreError> {
+        arrival.begin(self.reopened()?);
+        self.arrival = Some(arrival);
+        Ok(self)
+    }
+
     /// Puts what was written into the store as `digest`, which whoever wrote it has verified.
-    pub(crate) fn place(self, digest: &Digest) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn place(self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.store.path(digest);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed("create", parent))?;
@@ -308,6 +326,9 @@ impl BlobWriter {
             self.file.as_file().set_modified(seal(digest)).map_err(failed("seal", &path))?;
         }
         self.file.persist(&path).map_err(|error| error.error).map_err(failed("write", &path))?;
+        if let Some(arrival) = self.arrival {
+            arrival.whole();
+        }
         Ok(())
     }
 }
@@ -319,6 +340,9 @@ impl Write for BlobWriter {
             sum.update(&bytes[..count]);
         }
         self.size += count as u64;
+        if let Some(arrival) = &self.arrival {
+            arrival.written(self.size);
+        }
         Ok(count)
     }
 

@@ -119,13 +119,13 @@ impl Encoder<'_> {
         let blob = image.source.open(layer).await.map_err(|error| failed(layer, error.as_ref()))?;
         let (blobs, layer, diff_id) = (self.store.blobs().clone(), layer.clone(), diff_id.clone());
         let work = move || {
-            let mut writer = blobs.writer().map_err(|error| failed(&layer, &error))?;
+            let mut writer = blobs.unsummed_writer().map_err(|error| failed(&layer, &error))?;
             let made = recompress(blob, Limits::default(), wanted, &mut writer).map_err(|error| failed(&layer, &error))?;
             if made.diff_id != diff_id {
                 let message = format!("it unpacks to {}, and the configuration says {diff_id}", made.diff_id);
                 return Err(failed(&layer, &std::io::Error::other(message)));
             }
-            writer.commit_as(&made.digest).map_err(|error| failed(&layer, &error))?;
+            writer.place(&made.digest).map_err(|error| failed(&layer, &error))?;
             Ok(StepLayer {
                 diff_id,
                 digest: made.digest,

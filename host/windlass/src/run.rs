@@ -102,12 +102,12 @@ impl Run<'_> {
         let store = Arc::new(store);
         let started = jiff::Timestamp::now();
         let mut ahead = self.ahead(&registry, &store);
-        let finished_layers = ahead.as_mut().and_then(Ahead::listener);
+        let new_layers = ahead.as_mut().and_then(Ahead::listener);
         for repository in step.build.cache_repositories() {
             self.prepare_cache(repository, report).await;
         }
         let caches = self.caches(&registry, &store).await;
-        let image = self.build(&registry, &credentials, &store, finished_layers, caches.as_ref(), report).await?;
+        let image = self.build(&registry, &credentials, &store, new_layers, caches.as_ref(), report).await?;
         report.image = Some(image.report());
         self.check_image(&image, &store, report).await?;
         if let Some(caches) = &caches {
@@ -206,7 +206,9 @@ impl Run<'_> {
         let Planned { step, policies, destinations, outside, .. } = self.planned;
         let repositories = repositories(destinations);
         let may = step.push && policies.is_empty() && outside.is_none() && !repositories.is_empty();
-        may.then(|| Ahead::start(registry, repositories, store.blobs(), &self.surroundings.events))
+        // Without it, what is made anew has new times in it, and nobody has that layer.
+        let is_reproducible = step.build.source_date_epoch.is_some();
+        may.then(|| Ahead::start(registry, repositories, store.blobs(), is_reproducible, &self.surroundings.events))
     }
 
     /// The Dockerfile's path below the context, or its name where it lies elsewhere; nothing where nothing is built.

@@ -117,3 +117,51 @@ fn what_a_registry_has_lost_is_sent_again() {
     place.push("2", &[]);
     assert_eq!(place.image("2").text("1"), "1\n");
 }
+
+/// A context with one file that stays large when it is compressed.
+fn write_large(place: &Place, name: &str, seed: u64) {
+    let mut state = seed;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    });
+    place.workspace.write(name, noise.take(20 << 20).collect::<Vec<_>>());
+}
+
+fn is_unfinished(request: &Request) -> bool {
+    request.method == "PATCH" && request.header("content-length").is_none()
+}
+
+#[test]
+fn a_large_layer_is_sent_before_its_digest_is_known() {
+    let place = Place::new();
+    write_large(&place, "large", 1);
+    place.write("FROM BASE\nCOPY large /large\nRUN echo small > /small\n");
+    let sent = place.push("1", &[]);
+    let image = place.image("1");
+    assert!(image.files["large"].content == std::fs::read(place.workspace.path("large")).unwrap(), "the layer is another one");
+    let unfinished: Vec<_> = sent.iter().filter(|request| is_unfinished(request)).collect();
+    let size = image.manifest["layers"][1]["size"].as_u64().unwrap();
+    assert_eq!(unfinished.iter().map(|request| request.body.len() as u64).collect::<Vec<_>>(), [size]);
+    // The upload is ended with the digest and no further byte; the base, the small layer and the configuration go whole.
+    let large = image.manifest["layers"][1]["digest"].as_str().unwrap().replace(':', "%3A");
+    let ends: Vec<_> = sent.iter().filter(|request| is_blob(request) && request.target.contains(&large)).collect();
+    assert_eq!(ends.iter().map(|request| request.body.len()).collect::<Vec<_>>(), [0]);
+    assert_eq!(sent.iter().filter(|request| is_blob(request)).count(), 4);
+}
+
+#[test]
+fn a_registry_that_takes_whole_blobs_only_gets_them_whole() {
+    let registry = DockerRegistry::open();
+    let proxy = Proxy::before(registry.host(), |request| {
+        (request.method == "PATCH").then(|| Response::json(400, r#"{"errors": [{"code": "SIZE_INVALID"}]}"#))
+    });
+    let place = Place { registry, proxy, workspace: Workspace::new() };
+    write_large(&place, "one", 1);
+    write_large(&place, "two", 2);
+    place.write("FROM BASE\nCOPY one /one\nRUN true\nCOPY two /two\n");
+    let sent = place.push("1", &[]);
+    let image = place.image("1");
+    assert!(["one", "two"].iter().all(|name| image.files[*name].content == std::fs::read(place.workspace.path(name)).unwrap()));
+    assert!((1..=2).contains(&sent.iter().filter(|request| request.method == "PATCH").count()));
+}

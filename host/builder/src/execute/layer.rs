@@ -5,20 +5,20 @@ mod outline;
 mod unpack;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, Shared};
 use futures_util::{FutureExt, future};
 use tokio::sync::OnceCell;
 use windlass_core::{Digest, Repository};
 use windlass_layer::{Layer, Limits, Listing, Snapshot, View};
-use windlass_registry::Arrival;
 use windlass_registry::image::Descriptor;
+use windlass_registry::{Arrival, Arriving};
 
 use super::error::{BuildError, Problem};
 use super::remote_cache::Origin;
-use super::session::{Claim, Session};
+use super::session::{Claim, Session, Writing};
 use crate::store::{SnapshotId, StepLayer};
 pub(crate) use outline::{LayersBelow, keep_outlines};
 
@@ -47,22 +47,24 @@ pub(crate) struct BuildLayer {
     outline: OnceCell<Option<Layer>>,
     /// Whether the remote cache has been offered its outline.
     is_offered: AtomicBool,
+    /// The bytes of a layer that is being written, for whoever asks first.
+    bytes: Mutex<Option<Arriving>>,
 }
 
 impl BuildLayer {
     /// A layer that the cache has: its blob is known.
     pub(crate) fn cached(snapshot: SnapshotId, blob: StepLayer, below: Vec<Arc<Self>>) -> Arc<Self> {
-        Self::known(snapshot, ready(blob), None, false, None, below)
+        Self::known(snapshot, (ready(blob), None), None, false, None, below)
     }
 
-    /// A layer that is made while it is written: whoever wants to look into it waits for `blob`.
-    pub(crate) fn streamed(snapshot: SnapshotId, blob: BlobFuture, below: Vec<Arc<Self>>) -> Arc<Self> {
-        Self::known(snapshot, blob, None, false, None, below)
+    /// A layer that is made while it is written: whoever wants to look into it waits for its blob.
+    pub(crate) fn streamed(snapshot: SnapshotId, Writing { blob, bytes }: Writing, below: Vec<Arc<Self>>) -> Arc<Self> {
+        Self::known(snapshot, (blob, Some(bytes)), None, false, None, below)
     }
 
     /// A layer of a base image, whose blob is in the store or can be fetched from `origin`.
     pub(crate) fn base(snapshot: SnapshotId, blob: StepLayer, origin: Option<Repository>, below: Vec<Arc<Self>>) -> Arc<Self> {
-        Self::known(snapshot, ready(blob), origin, true, None, below)
+        Self::known(snapshot, (ready(blob), None), origin, true, None, below)
     }
 
     /// A layer that a remote cache has.
@@ -71,12 +73,12 @@ impl BuildLayer {
             Origin::Repository(repository) => Some(repository.clone()),
             Origin::Layout(_) | Origin::Absent { .. } => None,
         };
-        Self::known(snapshot, ready(blob), origin, true, Some(claim), below)
+        Self::known(snapshot, (ready(blob), None), origin, true, Some(claim), below)
     }
 
     fn known(
         snapshot: SnapshotId,
-        blob: BlobFuture,
+        (blob, bytes): (BlobFuture, Option<Arriving>),
         origin: Option<Repository>,
         is_foreign: bool,
         claim: Option<Claim>,
@@ -95,11 +97,13 @@ impl BuildLayer {
             directory: OnceCell::new(),
             outline: OnceCell::new(),
             is_offered: AtomicBool::new(false),
+            bytes: Mutex::new(bytes),
         })
     }
 
-    /// A layer that a step has just listed; `blob` is on its way.
-    pub(crate) fn listed(snapshot: SnapshotId, blob: BlobFuture, entries: Arc<Listing>, below: Vec<Arc<Self>>) -> Arc<Self> {
+    /// A layer that a step has just listed; its blob is on its way.
+    pub(crate) fn listed(snapshot: SnapshotId, writing: Writing, entries: Arc<Listing>, below: Vec<Arc<Self>>) -> Arc<Self> {
+        let Writing { blob, bytes } = writing;
         let form = OnceCell::new_with(Some(Layer::listing(Arc::clone(&entries))));
         let entries = Some(entries);
         Arc::new(Self {
@@ -115,13 +119,14 @@ impl BuildLayer {
             directory: OnceCell::new(),
             outline: OnceCell::new(),
             is_offered: AtomicBool::new(false),
+            bytes: Mutex::new(Some(bytes)),
         })
     }
 
-    /// A layer that stands in a directory, as a RUN leaves it; `blob` is on its way.
+    /// A layer that stands in a directory, as a RUN leaves it; its blob is on its way.
     pub(crate) fn left(
         id: SnapshotId,
-        blob: BlobFuture,
+        Writing { blob, bytes }: Writing,
         snapshot: Snapshot,
         below: Vec<Arc<Self>>,
     ) -> Result<Arc<Self>, BuildError> {
@@ -140,7 +145,13 @@ impl BuildLayer {
             directory,
             outline: OnceCell::new(),
             is_offered: AtomicBool::new(false),
+            bytes: Mutex::new(Some(bytes)),
         }))
+    }
+
+    /// The bytes of a layer that is being written, once.
+    pub(crate) fn take_bytes(&self) -> Option<Arriving> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The blob, when it has been written.

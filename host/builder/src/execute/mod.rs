@@ -40,7 +40,7 @@ pub use error::{BuildError, Problem};
 pub use remote::{Brought, Remotes};
 pub use remote_cache::{CACHE_FIELD, Found, Origin, RemoteCache, Whence};
 pub use request::{Argument, BuildRequest, BuiltImage, Dns, Layout, LayoutImage, NamedContext, StepOutcome};
-pub use session::{Workshop, snapshot_format};
+pub use session::{NewLayer, Workshop, snapshot_format};
 
 use executor::Executor;
 use session::Session;

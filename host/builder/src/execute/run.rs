@@ -185,12 +185,12 @@ async fn effect(
         created: created.clone(),
         verify: Box::new(|| Ok(())),
     };
-    let blob = session.write_layer(made);
+    let writing = session.write_layer(made);
     let next = match continues {
         Continues::With(next) => next,
-        _ => continues.key(&key, &blob.clone().await?.diff_id).unwrap_or(key),
+        _ => continues.key(&key, &writing.blob.clone().await?.diff_id).unwrap_or(key),
     };
-    let layer = BuildLayer::left(id, blob, snapshot, below).map_err(Arc::new)?;
+    let layer = BuildLayer::left(id, writing, snapshot, below).map_err(Arc::new)?;
     Ok(Effect { layer: Some(layer), key: next, created })
 }
 

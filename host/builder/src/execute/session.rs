@@ -16,7 +16,8 @@ use windlass_registry::{Arrival, Blobs, Registry, layout};
 use windlass_sandbox::{Cancel, Isolation, LimitGroup, Unlimited};
 
 pub(crate) use cached::{Cached, Claim};
-pub(crate) use results::{EntrySource, Made};
+pub use results::NewLayer;
+pub(crate) use results::{EntrySource, Made, Writing};
 
 use super::error::{BuildError, Problem};
 use super::remote::{Fetches, Remotes};
@@ -38,8 +39,8 @@ pub struct Workshop {
     pub events: EventSink,
     /// What stops running steps.
     pub cancel: Cancel,
-    /// Who is told of each layer of the image that a step makes, as soon as its blob is in the store.
-    pub finished_layers: Option<UnboundedSender<Descriptor>>,
+    /// Who is told of each layer of the image that a step makes.
+    pub new_layers: Option<UnboundedSender<NewLayer>>,
     /// Where results of steps are shared with other machines.
     pub remote_cache: Option<Arc<dyn RemoteCache>>,
 }
@@ -71,7 +72,7 @@ pub(crate) struct Session {
     compression: Compression,
     /// What has been fetched for any of the platforms.
     pub(crate) fetches: Arc<Fetches>,
-    finished_layers: Option<UnboundedSender<Descriptor>>,
+    new_layers: Option<UnboundedSender<NewLayer>>,
     /// What limits RUN steps, and which of the limits do not.
     pub(crate) limits: (Arc<LimitGroup>, Arc<[Unlimited]>),
     pub(crate) sharing: Arc<Sharing>,
@@ -106,7 +107,7 @@ impl Session {
                 format,
                 compression,
                 fetches: Arc::clone(&fetches),
-                finished_layers: workshop.finished_layers.clone(),
+                new_layers: workshop.new_layers.clone(),
                 limits: limits.clone(),
                 sharing: Arc::clone(&sharing),
                 nonce: format!("{nonce}-{number}"),

@@ -77,7 +77,7 @@ async fn merged(session: &Arc<Session>, state: &StageState, base: usize, key: St
         session.record(std::slice::from_ref(&key), &StepRecord { layer: None, created: created.clone(), continues: None })?;
         return Ok(Effect { layer: None, key, created });
     }
-    let blob = session.write_layer(Made {
+    let writing = session.write_layer(Made {
         entries: EntrySource::Listed(entries),
         keys: vec![key],
         continues: Continues::Itself,
@@ -85,7 +85,7 @@ async fn merged(session: &Arc<Session>, state: &StageState, base: usize, key: St
         created: created.clone(),
         verify: Box::new(|| Ok(())),
     });
-    let blob = blob.await?;
+    let blob = writing.blob.await?;
     drop(unpacked);
     let layer = BuildLayer::cached(session.snapshot_id(&key), (*blob).clone(), below.to_vec());
     Ok(Effect { layer: Some(layer), key, created })

@@ -8,7 +8,7 @@ use reqwest::{Method, Response};
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 use windlass_core::Repository;
 
-use super::arriving::{Arrival, TellingFile};
+use crate::arriving::{Arrival, TellingFile};
 use crate::checksum::Checksum;
 use crate::error::Error;
 use crate::image::Descriptor;
@@ -30,7 +30,7 @@ type Sink<'a> = &'a mut (dyn AsyncWrite + Unpin + Send);
 impl Registry {
     /// Fetches a blob into a store, unless it is there. Parallel calls for one blob fetch it once. `progress` gets the
     /// bytes that are there so far, and starts over when a mirror is given up; whoever reads the blob meanwhile has the other
-    /// end of `arrival`, see [`super::arriving()`].
+    /// end of `arrival`, see [`crate::arriving()`].
     ///
     /// # Errors
     /// When it cannot be had, has another size or digest, trickles, or cannot be written.

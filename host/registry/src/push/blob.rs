@@ -19,7 +19,7 @@ use crate::transport::retry::{Retry, Verdict};
 use crate::transport::route::{Answered, Route, Target};
 
 /// A registry stores at least this much in a second once it has received a blob.
-const STORED_PER_SECOND: u64 = 10_000_000;
+pub(super) const STORED_PER_SECOND: u64 = 10_000_000;
 
 /// How a blob came to be in a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +33,7 @@ pub enum Placed {
 }
 
 /// An upload that a registry has opened, or has no need of.
-enum Begun {
+pub(super) enum Begun {
     Mounted,
     Session(Url),
 }
@@ -112,7 +112,7 @@ impl Registry {
         present.contains(&(repository.clone(), digest.clone()))
     }
 
-    fn remember(&self, repository: &Repository, digest: &Digest) {
+    pub(super) fn remember(&self, repository: &Repository, digest: &Digest) {
         let mut present = self.inner.present.lock().unwrap_or_else(PoisonError::into_inner);
         present.insert((repository.clone(), digest.clone()));
     }
@@ -161,7 +161,7 @@ impl Route {
     }
 
     /// Opens an upload, or mounts.
-    async fn begin(&self, mount: Option<(&Digest, &Repository)>, scopes: Vec<String>) -> Result<Begun, Error> {
+    pub(super) async fn begin(&self, mount: Option<(&Digest, &Repository)>, scopes: Vec<String>) -> Result<Begun, Error> {
         let path = match mount {
             None => "blobs/uploads/".to_owned(),
             Some((digest, from)) => format!("blobs/uploads/?mount={digest}&from={}", encoded(from.path())),
@@ -185,7 +185,7 @@ impl Route {
     }
 
     /// Where an upload goes on. A location at another origin is asked without credentials.
-    fn upload_location(&self, response: &Response, what: &str) -> Result<Option<Url>, Error> {
+    pub(super) fn upload_location(&self, response: &Response, what: &str) -> Result<Option<Url>, Error> {
         let location = response.headers().get(LOCATION);
         location.map(|value| self.wire().location(value, response.url(), what)).transpose()
     }
@@ -239,9 +239,14 @@ impl Route {
             Answered::Good(response) => response,
             Answered::Bad(refusal) => return Err(self.failed(refusal, &what, Some("such upload"))),
         };
+        self.is_stored(&response, digest, &what)
+    }
+
+    /// Whether the answer to the end of an upload says that the registry has the blob.
+    pub(super) fn is_stored(&self, response: &Response, digest: &Digest, what: &str) -> Result<(), Error> {
         match response.status().as_u16() {
-            200 | 201 | 204 => self.is_announced(&response, digest, &what),
-            status => Err(self.wire().protocol(&what, format!("it answers with status {status}"))),
+            200 | 201 | 204 => self.is_announced(response, digest, what),
+            status => Err(self.wire().protocol(what, format!("it answers with status {status}"))),
         }
     }
 

@@ -12,6 +12,7 @@ use reqwest::Body;
 use tokio_util::io::ReaderStream;
 
 use super::fault::Fault;
+use crate::arriving::Arriving;
 use crate::image::Descriptor;
 use crate::source::BlobSource;
 
@@ -27,6 +28,8 @@ pub(crate) enum Payload<'a> {
     None,
     /// A few bytes.
     Bytes(Bytes),
+    /// A blob that is still being written, of a length that nobody knows yet. It can be sent once.
+    Arriving(Mutex<Option<Arriving>>),
     /// A blob, opened anew for every attempt.
     Blob { source: &'a dyn BlobSource, blob: &'a Descriptor },
 }
@@ -34,7 +37,8 @@ pub(crate) enum Payload<'a> {
 /// A body that is ready to be sent.
 pub(crate) struct Outgoing {
     pub(crate) body: Body,
-    pub(crate) length: u64,
+    /// In bytes, where it is known.
+    pub(crate) length: Option<u64>,
     pub(crate) meter: Arc<Meter>,
 }
 
@@ -46,7 +50,12 @@ impl Payload<'_> {
             Self::Bytes(bytes) => {
                 let (length, meter) = (bytes.len() as u64, Arc::new(Meter::default()));
                 meter.done.store(true, Ordering::Relaxed);
-                Ok(Some(Outgoing { body: Body::from(bytes.clone()), length, meter }))
+                Ok(Some(Outgoing { body: Body::from(bytes.clone()), length: Some(length), meter }))
+            }
+            Self::Arriving(arriving) => {
+                let arriving = arriving.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let arriving = arriving.ok_or_else(|| Fault::Source("it can be sent once only".into()))?;
+                Ok(Some(metered(Box::pin(arriving.pieces()), None)))
             }
             Self::Blob { source, blob } => {
                 let file = source.open(blob).await.map_err(Fault::Source)?;
@@ -55,13 +64,13 @@ impl Payload<'_> {
                     return Err(Fault::Source(format!("it is {size} bytes long, expected {}", blob.size).into()));
                 }
                 let pieces: Pieces = Box::pin(ReaderStream::with_capacity(tokio::fs::File::from_std(file), PIECE));
-                Ok(Some(metered(pieces, size)))
+                Ok(Some(metered(pieces, Some(size))))
             }
         }
     }
 }
 
-fn metered(pieces: Pieces, length: u64) -> Outgoing {
+fn metered(pieces: Pieces, length: Option<u64>) -> Outgoing {
     let meter = Arc::new(Meter::default());
     Outgoing { body: Body::wrap_stream(Metered { pieces, meter: Arc::clone(&meter) }), length, meter }
 }

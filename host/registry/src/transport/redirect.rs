@@ -115,7 +115,9 @@ impl Wire<'_> {
         }
         let mut meter = None;
         if let Some(outgoing) = payload.open().await.map_err(failed)? {
-            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(outgoing.length));
+            if let Some(length) = outgoing.length {
+                request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
             *request.body_mut() = Some(outgoing.body);
             meter = Some(outgoing.meter);
         }

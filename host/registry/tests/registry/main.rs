@@ -12,3 +12,4 @@ mod pulling;
 mod pushing;
 mod server;
 mod tls;
+mod unfinished;

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
-use windlass_builder::execute::{RemoteCache, StepOutcome, Workshop};
+use windlass_builder::execute::{NewLayer, RemoteCache, StepOutcome, Workshop};
 use windlass_builder::store::Store;
 use windlass_core::{ExitCode, Finding, chain};
 use windlass_registry::Registry;
-use windlass_registry::image::Descriptor;
 
 use super::Run;
 use crate::archive;
@@ -28,7 +27,7 @@ impl Run<'_> {
         registry: &Registry,
         credentials: &Credentials,
         store: &Arc<Store>,
-        finished_layers: Option<UnboundedSender<Descriptor>>,
+        new_layers: Option<UnboundedSender<NewLayer>>,
         caches: Option<&Arc<Caches>>,
         report: &mut Report,
     ) -> Result<Image, Failure> {
@@ -59,7 +58,7 @@ impl Run<'_> {
             ),
             events: events.clone(),
             cancel: self.machine.cancel.clone(),
-            finished_layers,
+            new_layers,
             remote_cache: caches.map(|caches| Arc::clone(caches) as Arc<dyn RemoteCache>),
         };
         let mut built =

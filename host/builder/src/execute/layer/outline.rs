@@ -199,7 +199,7 @@ fn read(session: &Session, outline: &StepLayer) -> Result<Listing, Arc<BuildErro
 
 /// Writes the outline of a layer into the store; nothing when it would be too large.
 fn write(session: &Session, form: &Layer, entries: Option<&Listing>, below: &View) -> Result<Option<StepLayer>, Arc<BuildError>> {
-    let mut writer = session.work.watched(session.blobs.writer().map_err(failed)?);
+    let mut writer = session.work.watched(session.blobs.unsummed_writer().map_err(failed)?);
     let written = match (entries, form.snapshot()) {
         (Some(entries), _) => windlass_layer::write_outline(entries.iter().cloned().map(Ok), &mut writer),
         (None, Some(snapshot)) => {
@@ -209,6 +209,6 @@ fn write(session: &Session, form: &Layer, entries: Option<&Listing>, below: &Vie
         (None, None) => return Ok(None),
     };
     let Some(blob) = written.map_err(failed)? else { return Ok(None) };
-    writer.into_inner().commit_as(&blob.digest).map_err(failed)?;
+    writer.into_inner().place(&blob.digest).map_err(failed)?;
     Ok(Some(StepLayer::of(blob, None)))
 }

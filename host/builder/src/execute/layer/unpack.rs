@@ -85,7 +85,7 @@ async fn unpack_arriving(
     unfinished: Unfinished,
     arriving: Arriving,
 ) -> Result<(Unfinished, Option<Tried>), Arc<BuildError>> {
-    if !arriving.has_begun().await {
+    if !arriving.has_grown_to(1).await {
         return Ok((unfinished, None));
     }
     let _turn = session.work.turn_to_unpack().await;

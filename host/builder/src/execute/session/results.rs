@@ -1,10 +1,13 @@
 //! What steps have made: written as layers, recorded, and told of.
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use windlass_layer::{Compression, DiffError, Entry, LayerOptions, Listing};
 use windlass_registry::image::Descriptor;
+use windlass_registry::{Arrival, Arriving, arriving};
 
 use super::Session;
 use crate::execute::error::{BuildError, Problem};
@@ -37,26 +40,51 @@ pub(crate) struct Made {
     pub(crate) verify: Box<dyn FnOnce() -> Result<(), Problem> + Send>,
 }
 
+/// A layer that is being written.
+pub(crate) struct Writing {
+    /// What it is in the end.
+    pub(crate) blob: BlobFuture,
+    /// Its bytes meanwhile.
+    pub(crate) bytes: Arriving,
+}
+
+/// A layer of the image that a step makes, while it is being written.
+pub struct NewLayer {
+    /// Its bytes, as they are written.
+    pub bytes: Arriving,
+    /// What it is, once it is in the store; `None` when it was not made after all.
+    pub blob: BoxFuture<'static, Option<Descriptor>>,
+}
+
+impl fmt::Debug for NewLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewLayer").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
 impl Session {
     /// Compresses a layer in the background and records under `keys` what the step has made.
-    pub(crate) fn write_layer(self: &Arc<Self>, made: Made) -> BlobFuture {
+    pub(crate) fn write_layer(self: &Arc<Self>, made: Made) -> Writing {
         let session = Arc::clone(self);
-        let written = self.work.start_in_turn(move || session.write_layer_now(made));
+        let (arrival, bytes) = arriving();
+        let written = self.work.start_in_turn(move || session.write_layer_now(made, arrival));
         let ended = |error: tokio::task::JoinError| Err(Arc::new(BuildError::Internal(error.to_string())));
         let blob = written.map(move |joined| joined.flatten().unwrap_or_else(ended)).boxed().shared();
         // Its result is shared when it is there, also where no image waits for it.
         self.sharing.wait_for(blob.clone().map(drop).boxed());
-        blob
+        Writing { blob, bytes }
     }
 
-    fn write_layer_now(&self, made: Made) -> Result<Arc<StepLayer>, Arc<BuildError>> {
+    fn write_layer_now(&self, made: Made, arrival: Arrival) -> Result<Arc<StepLayer>, Arc<BuildError>> {
         let wrong = |error: Problem| Arc::new(BuildError::Layer(error));
         let options = LayerOptions {
             compression: self.compression,
             latest_modification: self.request.source_date_epoch,
             ..LayerOptions::default()
         };
-        let writer = self.blobs.writer().map_err(|error| wrong(Problem::from_error(error)))?;
+        // What writes a layer has summed its blob.
+        let writer = self.blobs.unsummed_writer().and_then(|writer| writer.announced(arrival));
+        let writer = writer.map_err(|error| wrong(Problem::from_error(error)))?;
         let mut writer = self.work.watched(writer);
         let blob = match made.entries {
             EntrySource::Listed(listing) => windlass_layer::write_layer(&listing, &options, &mut writer),
@@ -64,23 +92,24 @@ impl Session {
         };
         let blob = blob.map_err(|error| wrong(Problem::from_error(error)))?;
         (made.verify)().map_err(wrong)?;
-        writer.into_inner().commit_as(&blob.digest).map_err(|error| wrong(Problem::from_error(error)))?;
+        writer.into_inner().place(&blob.digest).map_err(|error| wrong(Problem::from_error(error)))?;
         let layer = StepLayer::of(blob, made.snapshot);
         let continues = made.keys.first().and_then(|key| made.continues.key(key, &layer.diff_id));
         self.record(&made.keys, &StepRecord { layer: Some(layer.clone()), created: made.created, continues })?;
         Ok(Arc::new(layer))
     }
 
-    /// Tells of a layer of the image when its blob is there.
-    pub(crate) fn tell_when_finished(&self, layer: &Arc<BuildLayer>) {
-        let Some(listener) = self.finished_layers.clone().filter(|_| layer.origin().is_none()) else { return };
+    /// Tells of a layer of the image that is being written.
+    pub(crate) fn tell_of(&self, layer: &Arc<BuildLayer>) {
+        let Some(listener) = self.new_layers.as_ref().filter(|_| layer.origin().is_none()) else { return };
+        let Some(bytes) = layer.take_bytes() else { return };
         let layer = Arc::clone(layer);
-        tokio::spawn(async move {
-            if let Ok(blob) = layer.blob().await {
-                // Whoever has stopped listening needs to know no more.
-                let _ = listener.send(Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size));
-            }
-        });
+        let blob = async move {
+            let blob = layer.blob().await.ok()?;
+            Some(Descriptor::new(blob.media_type.clone(), blob.digest.clone(), blob.size))
+        };
+        // Whoever has stopped listening needs to know no more.
+        let _ = listener.send(NewLayer { bytes, blob: blob.boxed() });
     }
 
     /// Records what a step has made: under its key, which comes first in `keys`, and under shortcuts to that.

@@ -53,7 +53,7 @@ impl Walk<'_> {
         match effect.layer {
             Some(layer) => {
                 if ran && self.executor.is_of_the_image(self.stage) {
-                    self.executor.session().tell_when_finished(&layer);
+                    self.executor.session().tell_of(&layer);
                 }
                 self.state.layers.push(layer);
                 self.state.created = Some(effect.created.clone());

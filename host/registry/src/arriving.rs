@@ -1,7 +1,8 @@
-//! A blob that is read while it is being fetched: whoever unpacks it need not wait for its end.
+//! A blob that is read while it is being written: whoever unpacks what is fetched, or sends what is compressed, need not wait
+//! for its end.
 //!
-//! The file that is being written is what lies between the two, so that a slow reader does not hold the registry up and a large
-//! blob takes no memory. What is read is only known to be right when the fetch has ended well.
+//! The file that is being written is what lies between the two, so that a slow reader does not hold the writer up and a large
+//! blob takes no memory. What is read is only known to be right when the writer has ended well.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,16 +12,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::{Stream, stream};
 use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 
 /// How long a reader waits before it asks again whether it has to go on.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The two ends of a blob on its way: the one for [`crate::Registry::fetch_blob`], and the one to read from.
+/// The most that is read at once for sending it on, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// The two ends of a blob on its way into a store: the one for [`crate::Registry::fetch_blob`] or
+/// [`crate::BlobWriter::announced`], and the one to read from.
 #[must_use]
 pub fn arriving() -> (Arrival, Arriving) {
-    let shared = Arc::new(Shared { state: Mutex::default(), grown: Condvar::new(), begun: Notify::new() });
+    let shared = Arc::new(Shared { state: Mutex::default(), grown: Condvar::new(), changed: Notify::new() });
     (Arrival(Arc::clone(&shared)), Arriving(shared))
 }
 
@@ -28,22 +35,45 @@ pub fn arriving() -> (Arrival, Arriving) {
 struct Shared {
     state: Mutex<State>,
     grown: Condvar,
-    begun: Notify,
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// What is being written; there is none when the blob is here already, or somebody else fetches it.
-    file: Option<File>,
+    file: Option<Arc<File>>,
     /// How much of the file is there.
     written: u64,
     end: Option<End>,
 }
 
+impl State {
+    /// What is there behind `position`.
+    fn next(&self, position: u64) -> io::Result<Next> {
+        let count = usize::try_from(self.written.saturating_sub(position)).unwrap_or(usize::MAX);
+        match (&self.file, self.end) {
+            (_, Some(End::GivenUp)) => Err(io::Error::other("whoever wrote the blob has given it up")),
+            (Some(file), _) if count > 0 => Ok(Next::Bytes(Arc::clone(file), count)),
+            (_, Some(End::Whole)) => Ok(Next::End),
+            (_, None) => Ok(Next::Later),
+        }
+    }
+}
+
+/// What a reader goes on with.
+enum Next {
+    /// So many bytes of the file.
+    Bytes(Arc<File>, usize),
+    /// There are no more.
+    End,
+    /// More may come.
+    Later,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Whole,
-    /// The fetch has failed, has begun again elsewhere, or has never begun.
+    /// The writer has failed, has begun again elsewhere, or has never begun.
     GivenUp,
 }
 
@@ -55,30 +85,30 @@ impl Shared {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state());
         self.grown.notify_all();
-        self.begun.notify_one();
+        self.changed.notify_one();
     }
 }
 
-/// The end of whoever fetches. Dropping it tells the reader that nothing more comes.
+/// The end of whoever writes. Dropping it tells the reader that nothing more comes.
 #[derive(Debug)]
 pub struct Arrival(Arc<Shared>);
 
 impl Arrival {
     /// Tells what is written to, the first time; what a reader has of another attempt cannot be gone on with.
-    pub(super) fn begin(&self, file: File) {
+    pub(crate) fn begin(&self, file: File) {
         self.0.change(|state| match state.file {
-            None => state.file = Some(file),
+            None => state.file = Some(Arc::new(file)),
             Some(_) => state.end = Some(End::GivenUp),
         });
     }
 
-    pub(super) fn whole(&self) {
+    pub(crate) fn whole(&self) {
         self.0.change(|state| {
             state.end.get_or_insert(End::Whole);
         });
     }
 
-    fn written(&self, bytes: u64) {
+    pub(crate) fn written(&self, bytes: u64) {
         self.0.change(|state| state.written = bytes);
     }
 }
@@ -96,20 +126,45 @@ impl Drop for Arrival {
 pub struct Arriving(Arc<Shared>);
 
 impl Arriving {
-    /// Waits until there is something to read. False when nothing will come this way: the blob is then in the store, or the
-    /// fetch has failed.
-    pub async fn has_begun(&self) -> bool {
+    /// Waits until there are so many bytes to read. False when they will not come this way: there are fewer, or the blob was
+    /// in the store already, or the writer has failed.
+    pub async fn has_grown_to(&self, bytes: u64) -> bool {
         loop {
             {
                 let state = self.0.state();
-                match (state.written, state.end) {
-                    (1.., None | Some(End::Whole)) => return true,
-                    (_, Some(_)) => return false,
-                    (0, None) => {}
+                match state.end {
+                    Some(End::GivenUp) => return false,
+                    _ if state.written >= bytes => return true,
+                    Some(End::Whole) => return false,
+                    None => {}
                 }
             }
-            self.0.begun.notified().await;
+            self.0.changed.notified().await;
         }
+    }
+
+    /// The bytes from the beginning, as they come. Reading fails when the writer does.
+    pub(crate) fn pieces(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
+        stream::try_unfold((self.0, 0), |(shared, position)| async move {
+            loop {
+                let next = shared.state().next(position)?;
+                match next {
+                    Next::Bytes(file, count) => {
+                        let read = move || {
+                            let mut buffer = vec![0; count.min(PIECE)];
+                            let count = read_at(&file, &mut buffer, position)?;
+                            buffer.truncate(count);
+                            io::Result::Ok(Bytes::from(buffer))
+                        };
+                        let bytes = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+                        let position = position + bytes.len() as u64;
+                        return Ok(Some((bytes, (shared, position))));
+                    }
+                    Next::End => return Ok(None),
+                    Next::Later => shared.changed.notified().await,
+                }
+            }
+        })
     }
 
     /// The bytes from the beginning, for a thread that may block. Reading fails when the fetch does, and soon after
@@ -131,20 +186,16 @@ impl<S: Fn() -> bool> Read for ArrivingReader<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.shared.state();
         loop {
-            match (&state.file, state.end) {
-                (_, Some(End::GivenUp)) => return Err(io::Error::other("the download was given up")),
-                (Some(file), _) if state.written > self.position => {
-                    let there = usize::try_from(state.written - self.position).unwrap_or(usize::MAX).min(buffer.len());
-                    let count = file.read_at(&mut buffer[..there], self.position)?;
-                    if count == 0 && there > 0 {
-                        return Err(io::Error::other("the download was cut off on the disk"));
-                    }
+            match state.next(self.position)? {
+                Next::Bytes(file, there) => {
+                    let there = there.min(buffer.len());
+                    let count = read_at(&file, &mut buffer[..there], self.position)?;
                     self.position += count as u64;
                     return Ok(count);
                 }
-                (_, Some(End::Whole)) => return Ok(0),
-                (_, None) if (self.is_stopped)() => return Err(io::Error::other("the build was stopped")),
-                (_, None) => {
+                Next::End => return Ok(0),
+                Next::Later if (self.is_stopped)() => return Err(io::Error::other("the build was stopped")),
+                Next::Later => {
                     let waited = self.shared.grown.wait_timeout(state, PATIENCE);
                     state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }
@@ -153,15 +204,22 @@ impl<S: Fn() -> bool> Read for ArrivingReader<S> {
     }
 }
 
+fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    match file.read_at(buffer, position)? {
+        0 if !buffer.is_empty() => Err(io::Error::other("the blob was cut off on the disk")),
+        count => Ok(count),
+    }
+}
+
 /// A file that tells how much of it has been written.
-pub(super) struct TellingFile<'a> {
+pub(crate) struct TellingFile<'a> {
     file: tokio::fs::File,
     accepted: u64,
     arrival: Option<&'a Arrival>,
 }
 
 impl<'a> TellingFile<'a> {
-    pub(super) fn new(file: File, arrival: Option<&'a Arrival>) -> Self {
+    pub(crate) fn new(file: File, arrival: Option<&'a Arrival>) -> Self {
         Self { file: tokio::fs::File::from_std(file), accepted: 0, arrival }
     }
 
@@ -212,7 +270,7 @@ mod tests {
         let mut sink = TellingFile::new(file, Some(&arrival));
         sink.write_all(b"first ").await.unwrap();
         sink.flush().await.unwrap();
-        assert!(arriving.has_begun().await);
+        assert!(arriving.has_grown_to(1).await);
         let mut reader = arriving.reader(|| false);
         let mut six = [0; 6];
         reader.read_exact(&mut six).unwrap();
@@ -232,7 +290,7 @@ mod tests {
     async fn nothing_comes_of_a_fetch_that_fails_begins_again_or_never_begins() {
         let (arrival, never) = arriving();
         drop(arrival);
-        assert!(!never.has_begun().await);
+        assert!(!never.has_grown_to(1).await);
         for again in [false, true] {
             let (arrival, arriving) = arriving();
             let mut written = file();
@@ -247,7 +305,7 @@ mod tests {
             } else {
                 drop(arrival);
             }
-            assert_eq!(reader.read(&mut [0; 4]).unwrap_err().to_string(), "the download was given up");
+            assert_eq!(reader.read(&mut [0; 4]).unwrap_err().to_string(), "whoever wrote the blob has given it up");
         }
     }
 
