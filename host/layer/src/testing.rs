@@ -143,3 +143,13 @@ fn content_text(content: &Content) -> String {
         Content::Absent => "?".to_owned(),
     }
 }
+
+/// Bytes that nothing makes smaller, always the same.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let step = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(step).take(length).collect()
+}

@@ -3,6 +3,7 @@
 mod blocks;
 mod compress;
 mod contents;
+mod noise;
 mod pipeline;
 
 use std::borrow::Cow;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::testing::{Space, directory, file, hard_link, run, symlink};
+use crate::testing::{Space, directory, file, hard_link, noise, run, symlink};
 
 fn written(entries: &[Entry], options: &LayerOptions) -> (LayerBlob, Vec<u8>) {
     let mut blob = Vec::new();
@@ -63,6 +63,21 @@ fn the_tools_of_the_system_decompress_a_layer_to_its_diff_id() {
         }
         let (plain, _) = written(&entries, &LayerOptions { compression: Compression::None, ..LayerOptions::default() });
         assert_eq!(plain.diff_id, plain.digest);
+    }
+}
+
+#[test]
+fn noise_is_stored_as_it_is_and_what_says_the_same_twice_is_not() {
+    let space = Space::new();
+    let once = noise(3_000_000);
+    let again = noise(10_007).repeat(300);
+    for (level, bytes, size) in [(1, &once, 3_000_000..3_030_000), (9, &once, 3_000_000..3_030_000), (1, &again, 0..400_000)] {
+        let entries = [file("text", &"words of text ".repeat(90_000)), on_disk(&space, "bytes", bytes)];
+        let compression = Compression::Gzip { level };
+        let (layer, blob) = written(&entries, &LayerOptions { compression, ..LayerOptions::default() });
+        assert_eq!(layer.diff_id, digest_of(&run("gzip", &["-dc"], &blob)));
+        assert_eq!(layer.diff_id, crate::diff_id(&blob[..], Limits::default()).unwrap());
+        assert!(size.contains(&layer.size), "{level}: {}", layer.size);
     }
 }
 
