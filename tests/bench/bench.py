@@ -75,15 +75,27 @@ def measure_context(results, name, measured, work, host, runs):
     touched = os.path.join(context, contexts.ALL[name](context, host))
     for run in range(runs):
         for builder in measured:
-            builder.forget()
-            os.sync()
             reference = f"{host}/{builder.name.lower()}-{slug}-{run}:1"
-            for situation in ("cold", "unchanged", "touched"):
-                if situation == "touched":
-                    touch(touched, f"{run} {builder.name}")
-                results.add(name, situation, builder.name, builder.build(context, reference))
+            for situation, figures in measure_round(builder, context, touched, reference, run):
+                results.add(name, situation, builder.name, figures)
                 print(f"{name} {situation} {builder.name}: {results.last()}", file=sys.stderr, flush=True)
     shutil.rmtree(context)
+    results.save()
+
+
+def measure_round(builder, context, touched, reference, run, tries=3):
+    """One build of each situation. A peer that fails now and then begins again; ours must not."""
+    for left in reversed(range(tries)):
+        builder.forget()
+        os.sync()
+        try:
+            figures = [("cold", builder.build(context, reference)), ("unchanged", builder.build(context, reference))]
+            touch(touched, f"{run} {left} {builder.name}")
+            return figures + [("touched", builder.build(context, reference))]
+        except builders.Failed as failure:
+            if left == 0 or builder.name == "windlass":
+                raise
+            print(f"again, because {failure}", file=sys.stderr, flush=True)
 
 
 def touch(path, text):

@@ -6,6 +6,10 @@ DOCKER = "/usr/bin/docker" if os.path.exists("/usr/bin/docker") else "docker"
 ENVIRONMENT = dict(os.environ, AWS_EC2_METADATA_DISABLED="true")
 
 
+class Failed(Exception):
+    """A command of a builder has failed."""
+
+
 class Windlass:
     """A process a build, and a store that is a directory."""
     name = "windlass"
@@ -194,7 +198,7 @@ def timed(commands, environment=ENVIRONMENT, cwd=None):
             wall += time.monotonic() - begin
             if code:
                 log.seek(0)
-                sys.exit(f"{' '.join(command)} failed:\n" + log.read().decode(errors="replace")[-2000:])
+                raise Failed(f"{' '.join(command)} failed:\n" + log.read().decode(errors="replace")[-2000:])
         cpu += usage.ru_utime + usage.ru_stime
         peak = max(peak, usage.ru_maxrss)
     return wall, cpu, peak / 1024
