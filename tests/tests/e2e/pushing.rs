@@ -165,3 +165,19 @@ fn a_registry_that_takes_whole_blobs_only_gets_them_whole() {
     assert!(["one", "two"].iter().all(|name| image.files[*name].content == std::fs::read(place.workspace.path(name)).unwrap()));
     assert!((1..=2).contains(&sent.iter().filter(|request| request.method == "PATCH").count()));
 }
+
+#[test]
+fn a_reproducible_layer_that_the_registry_has_is_not_sent_again() {
+    let place = Place::new();
+    write_large(&place, "large", 1);
+    place.write("FROM BASE\nCOPY large /large\n");
+    let push = |tag: &str| {
+        let before = place.proxy.seen().len();
+        let name = format!("{}/app:{tag}", place.proxy.host());
+        let build = place.workspace.windlass(["build", ".", "--push", "--no-cache", "-t", &name]);
+        build.env("SOURCE_DATE_EPOCH", "1700000000").run().succeeds();
+        place.proxy.seen().split_off(before).iter().filter(|request| request.body.len() > 1 << 20).count()
+    };
+    // The base and the copy, and then neither.
+    assert_eq!((push("1"), push("2")), (2, 0));
+}

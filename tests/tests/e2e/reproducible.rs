@@ -1,5 +1,6 @@
 //! `SOURCE_DATE_EPOCH`: the same inputs give the same bytes.
 
+use windlass_core::ExitCode;
 use windlass_e2e::base_images::Busybox;
 use windlass_e2e::{DockerRegistry, Image, User, Workspace};
 
@@ -58,4 +59,22 @@ fn every_platform_and_every_compression_is_reproducible() {
     assert_eq!(digest(&one, &options), digest(&other, &options));
     let archives = [&one, &other].map(|workspace| std::fs::read(workspace.path("a.tar")).unwrap());
     assert!(archives[0] == archives[1], "archives are the same byte for byte");
+}
+
+#[test]
+fn the_epoch_is_a_build_argument_or_becomes_one() {
+    let registry = DockerRegistry::open();
+    let base = Busybox::default().push(&registry, "base:latest");
+    let [one, other] = [User::Root, User::Root].map(|user| workspace(user, &base));
+    for workspace in [&one, &other] {
+        workspace.write("Dockerfile", format!("FROM {base}\nARG SOURCE_DATE_EPOCH\nRUN echo $SOURCE_DATE_EPOCH > /epoch\n"));
+    }
+    let argument = format!("SOURCE_DATE_EPOCH={EPOCH}");
+    let run = other.windlass(["build", ".", "-o", "oci:out", "--build-arg", &argument]).run().succeeds();
+    assert_eq!(run.stdout.trim(), digest(&one, &[]));
+    let image = Image::read(&format!("oci:{}", other.path("out").display()), None);
+    assert_eq!(image.text("epoch"), format!("{EPOCH}\n"));
+    assert_eq!(image.config["created"], "2023-11-14T22:13:20Z");
+    let wrong = ["build", ".", "-o", "oci:out", "--build-arg", "SOURCE_DATE_EPOCH=yesterday"];
+    let _ = other.windlass(wrong).run().fails_with(ExitCode::Settings).says("must be seconds since 1970, not `yesterday`");
 }

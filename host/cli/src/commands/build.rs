@@ -41,7 +41,7 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
         let finding = Finding::deny("settings/missing", "a push needs a name to push to").about("--push");
         reader.problems.push(finding.help("name the image with -t REGISTRY/REPOSITORY:TAG"));
     }
-    let step =
+    let mut step =
         Step {
             build: BuildSettings {
                 context: arguments.context.clone(),
@@ -80,13 +80,14 @@ fn request(arguments: &BuildArguments) -> Result<Request, Vec<Finding>> {
                 }),
                 provenance: reader.all("--provenance", arguments.provenance.as_slice(), parse_provenance).pop().flatten(),
                 sbom: arguments.sbom.unwrap_or_default(),
-                source_date_epoch: reader.epoch(),
                 ..BuildSettings::default()
             },
             push,
             outputs,
             ..Step::default()
         };
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
+    reader.problems.extend(step.build.take_epoch(epoch.as_deref()).err());
     if !reader.problems.is_empty() {
         return Err(reader.problems);
     }
@@ -119,16 +120,6 @@ impl Reader {
             self.problems.push(Finding::deny("settings/value", message).about("--memory-swap"));
         }
         limits
-    }
-
-    fn epoch(&mut self) -> Option<i64> {
-        let text = std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty())?;
-        let parsed = text.parse().ok();
-        if parsed.is_none() {
-            let message = format!("SOURCE_DATE_EPOCH must be seconds since 1970, not `{text}`");
-            self.problems.push(Finding::deny("settings/value", message).about("SOURCE_DATE_EPOCH"));
-        }
-        parsed
     }
 
     /// What `--output` says. Names of a pushed output take the place of those given with `-t`, as with docker.

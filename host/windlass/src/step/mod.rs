@@ -3,6 +3,7 @@
 mod annotation;
 mod caches;
 mod declared;
+mod epoch;
 mod export;
 mod fields;
 mod limits;

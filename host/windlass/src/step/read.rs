@@ -84,7 +84,7 @@ impl Reader<'_> {
 
     fn build(&mut self) -> BuildSettings {
         let settings = self.settings;
-        BuildSettings {
+        let mut build = BuildSettings {
             context: self.path("context").unwrap_or_else(|| PathBuf::from(".")),
             dockerfile: self.path("dockerfile"),
             target: settings.text("target").filter(|t| !t.is_empty()).map(str::to_owned),
@@ -122,8 +122,10 @@ impl Reader<'_> {
             contexts: Vec::new(),
             provenance: self.parsed("provenance", parse_provenance).flatten(),
             sbom: settings.flag("sbom"),
-            source_date_epoch: self.epoch(),
-        }
+            source_date_epoch: None,
+        };
+        self.epoch(&mut build);
+        build
     }
 
     fn each<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>, help: &str) -> Vec<T> {
@@ -210,20 +212,11 @@ impl Reader<'_> {
         sources
     }
 
-    fn epoch(&mut self) -> Option<i64> {
-        let reproducible = self.settings.flag("reproducible");
-        match self.environment.get("SOURCE_DATE_EPOCH") {
-            Some(text) => match text.parse() {
-                Ok(seconds) => Some(seconds),
-                Err(_) => {
-                    self.problems.push(Finding::deny(
-                        "settings/value",
-                        format!("SOURCE_DATE_EPOCH must be seconds since 1970, not `{text}`"),
-                    ));
-                    None
-                }
-            },
-            None => reproducible.then_some(0),
+    fn epoch(&mut self, build: &mut BuildSettings) {
+        match build.take_epoch(self.environment.get("SOURCE_DATE_EPOCH")) {
+            Ok(()) if self.settings.flag("reproducible") => build.source_date_epoch = build.source_date_epoch.or(Some(0)),
+            Ok(()) => {}
+            Err(finding) => self.problems.push(finding),
         }
     }
 
